@@ -1,0 +1,1 @@
+//! What each layer costs, beside its nearest peers.

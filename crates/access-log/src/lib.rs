@@ -1,0 +1,1 @@
+//! One structured JSON log line per request for tower services, written off the request path.

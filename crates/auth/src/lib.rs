@@ -1,0 +1,1 @@
+//! Authentication and authorization layers for tower services: API keys and required scopes.

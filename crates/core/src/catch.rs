@@ -1,0 +1,27 @@
+//! Panics of the inner service, turned into refusals.
+
+use std::{
+    any::Any,
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use crate::{Rejection, excerpt};
+
+/// Runs `run`; a panic becomes a refusal that tells the log what it said and the caller nothing.
+///
+/// The state that a panic may have left half-changed is the inner service's own: nothing of it is used again.
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Rejection> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Rejection::panicked(message(&*payload)))
+}
+
+#[cold]
+fn message(payload: &(dyn Any + Send)) -> Cow<'static, str> {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        Cow::Borrowed(*text)
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        Cow::Owned(excerpt(text).into_owned())
+    } else {
+        Cow::Borrowed("a panic without a message")
+    }
+}

@@ -1,0 +1,161 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::HeaderValue;
+
+/// The longest id that is taken.
+const MAX: usize = 128;
+
+/// An id that is not 1 to 128 characters of `[A-Za-z0-9._~+/=:@-]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdError {
+    /// Empty.
+    Empty,
+    /// Longer than 128 characters.
+    TooLong,
+    /// Holds a character outside the alphabet.
+    BadCharacter,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the id is empty",
+            Self::TooLong => "the id is longer than 128 characters",
+            Self::BadCharacter => "the id holds a character outside [A-Za-z0-9._~+/=:@-]",
+        })
+    }
+}
+
+impl std::error::Error for IdError {}
+
+/// One flag per ASCII character: whether an id may hold it.
+const ALPHABET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let char = byte as u8;
+        table[byte] = char.is_ascii_alphanumeric()
+            || matches!(char, b'.' | b'_' | b'~' | b'+' | b'/' | b'=' | b':' | b'@' | b'-');
+        byte += 1;
+    }
+    table
+};
+
+fn check(bytes: &[u8]) -> Result<(), IdError> {
+    match bytes.len() {
+        0 => Err(IdError::Empty),
+        1..=MAX if bytes.iter().all(|byte| ALPHABET[usize::from(*byte)]) => Ok(()),
+        1..=MAX => Err(IdError::BadCharacter),
+        _ => Err(IdError::TooLong),
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash)]
+        pub struct $name(HeaderValue);
+
+        impl $name {
+            /// An id from its bytes, without copying them.
+            ///
+            /// # Errors
+            ///
+            /// When the bytes are not 1 to 128 characters of `[A-Za-z0-9._~+/=:@-]`.
+            pub fn new(bytes: impl Into<Bytes>) -> Result<Self, IdError> {
+                let bytes = bytes.into();
+                check(&bytes)?;
+                HeaderValue::from_maybe_shared(bytes).map(Self).map_err(|_| IdError::BadCharacter)
+            }
+
+            /// An id from a header, sharing its bytes.
+            ///
+            /// # Errors
+            ///
+            /// As [`new`](Self::new).
+            pub fn from_header(value: &HeaderValue) -> Result<Self, IdError> {
+                check(value.as_bytes())?;
+                let mut value = value.clone();
+                value.set_sensitive(false);
+                Ok(Self(value))
+            }
+
+            /// The id.
+            pub fn as_str(&self) -> &str {
+                // The alphabet is ASCII: this never falls back.
+                self.0.to_str().unwrap_or_default()
+            }
+
+            /// The id as a header value; sharing, not copying.
+            pub fn to_header(&self) -> HeaderValue {
+                self.0.clone()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(self.as_str(), f)
+            }
+        }
+    };
+}
+
+id! {
+    /// The id of one request: `x-request-id`. 1 to 128 characters of `[A-Za-z0-9._~+/=:@-]`.
+    RequestId
+}
+
+id! {
+    /// The id of the workflow a request belongs to: `x-correlation-id`. The same alphabet as [`RequestId`].
+    CorrelationId
+}
+
+impl From<RequestId> for CorrelationId {
+    fn from(id: RequestId) -> Self {
+        Self(id.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cid_02_only_the_alphabet_and_128_characters_pass() {
+        let longest = "x".repeat(128);
+        for good in ["a", "AZaz09._~+/=:@-", longest.as_str()] {
+            assert_eq!(RequestId::new(good.to_owned()).unwrap().as_str(), good);
+        }
+        let too_long = "x".repeat(129);
+        for (bad, error) in [
+            ("", IdError::Empty),
+            (too_long.as_str(), IdError::TooLong),
+            ("a b", IdError::BadCharacter),
+            ("a,b", IdError::BadCharacter),
+            ("a\u{1b}[0m", IdError::BadCharacter),
+            ("a\r\nb", IdError::BadCharacter),
+            ("\u{2028}", IdError::BadCharacter),
+            ("%0d%0a", IdError::BadCharacter),
+        ] {
+            assert_eq!(RequestId::new(bad.to_owned()), Err(error), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cid_05_no_accepted_id_holds_a_byte_that_a_log_line_must_escape() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            if let Ok(id) = CorrelationId::new(bytes.to_vec()) {
+                assert_eq!(serde_json::to_string(id.as_str()).unwrap(), format!("\"{id}\""));
+                assert_eq!(id.as_str().as_bytes(), bytes);
+            }
+        });
+    }
+}

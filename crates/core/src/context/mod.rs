@@ -1,0 +1,259 @@
+//! What the layers of one request share.
+
+mod addr;
+mod deadline;
+mod id;
+mod principal;
+mod route;
+mod trace;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Instant,
+};
+
+use http::{Extensions, Method, Request, Version};
+
+pub use self::{
+    addr::ClientAddr,
+    deadline::Deadline,
+    id::{CorrelationId, IdError, RequestId},
+    principal::{Principal, PrincipalBuilder, PrincipalKind},
+    route::MatchedRoute,
+    trace::{SpanId, TraceContext, TraceId},
+};
+use crate::{Clock, Face, Protocol, RequestEvent};
+
+/// What the layers of one request share: ids, trace, caller, address, route, deadline and the wide event.
+///
+/// It is one `Arc` in the request's extensions, inserted by the first layer that needs it. Each field is set
+/// once, by the layer whose business it is, and read by all others; clones see the same fields. A handler takes
+/// it from the request's extensions.
+///
+/// ```
+/// use bartizan_core::{Principal, RequestContext};
+/// use http::Request;
+///
+/// let mut request = Request::new(());
+/// let context = RequestContext::of(&mut request);
+/// context.set_principal(Principal::service("billing").build());
+/// assert_eq!(RequestContext::of(&mut request).principal().unwrap().subject(), "billing");
+/// ```
+#[derive(Clone)]
+pub struct RequestContext(Arc<Inner>);
+
+struct Inner {
+    protocol: Protocol,
+    head: bool,
+    http1: bool,
+    request_id: OnceLock<RequestId>,
+    correlation_id: OnceLock<CorrelationId>,
+    trace: OnceLock<TraceContext>,
+    principal: OnceLock<Principal>,
+    client_addr: OnceLock<ClientAddr>,
+    route: OnceLock<MatchedRoute>,
+    deadline: Mutex<Option<Deadline>>,
+    arrived: OnceLock<Instant>,
+    finished: OnceLock<Instant>,
+    event: RequestEvent,
+}
+
+impl RequestContext {
+    /// The context of `request`, inserted if it has none yet.
+    pub fn of<B>(request: &mut Request<B>) -> Self {
+        if let Some(context) = Self::get(request.extensions()) {
+            return context.clone();
+        }
+        let context = Self(Arc::new(Inner {
+            protocol: Protocol::of(request),
+            head: request.method() == Method::HEAD,
+            http1: request.version() <= Version::HTTP_11,
+            request_id: OnceLock::new(),
+            correlation_id: OnceLock::new(),
+            trace: OnceLock::new(),
+            principal: OnceLock::new(),
+            client_addr: OnceLock::new(),
+            route: OnceLock::new(),
+            deadline: Mutex::new(None),
+            arrived: OnceLock::new(),
+            finished: OnceLock::new(),
+            event: RequestEvent::default(),
+        }));
+        request.extensions_mut().insert(context.clone());
+        context
+    }
+
+    /// The context that a layer further out inserted, if one did.
+    pub fn get(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The protocol of the request.
+    pub fn protocol(&self) -> Protocol {
+        self.0.protocol
+    }
+
+    /// Whether the answer to the request has no body because its method is HEAD.
+    pub fn is_head(&self) -> bool {
+        self.0.head
+    }
+
+    /// What a refusal needs to know, with the ids set so far.
+    pub fn face(&self) -> Face {
+        Face {
+            addressed: true,
+            protocol: self.0.protocol,
+            head: self.0.head,
+            http1: self.0.http1,
+            request_id: self.0.request_id.get().cloned(),
+        }
+    }
+
+    /// The id of this request.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.0.request_id.get()
+    }
+
+    /// Sets the id of this request; false if it was set before.
+    pub fn set_request_id(&self, id: RequestId) -> bool {
+        self.0.request_id.set(id).is_ok()
+    }
+
+    /// The id of the workflow this request belongs to.
+    pub fn correlation_id(&self) -> Option<&CorrelationId> {
+        self.0.correlation_id.get()
+    }
+
+    /// Sets the id of the workflow; false if it was set before.
+    pub fn set_correlation_id(&self, id: CorrelationId) -> bool {
+        self.0.correlation_id.set(id).is_ok()
+    }
+
+    /// This service's place in the distributed trace.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.0.trace.get()
+    }
+
+    /// Sets the place in the trace; false if it was set before.
+    pub fn set_trace(&self, trace: TraceContext) -> bool {
+        self.0.trace.set(trace).is_ok()
+    }
+
+    /// The authenticated caller.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.principal.get()
+    }
+
+    /// Sets the authenticated caller; false if one was set before, who then stays.
+    pub fn set_principal(&self, principal: Principal) -> bool {
+        self.0.principal.set(principal).is_ok()
+    }
+
+    /// Where the request came from.
+    pub fn client_addr(&self) -> Option<ClientAddr> {
+        self.0.client_addr.get().copied()
+    }
+
+    /// Sets where the request came from; false if it was set before.
+    pub fn set_client_addr(&self, addr: ClientAddr) -> bool {
+        self.0.client_addr.set(addr).is_ok()
+    }
+
+    /// The route template or gRPC method, if a layer that could see it noted it.
+    pub fn route(&self) -> Option<&MatchedRoute> {
+        self.0.route.get()
+    }
+
+    /// The route of `request`, whose context this is: read once, and noted for those who only have the context.
+    pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
+        self.0.route.get_or_init(|| MatchedRoute::of(request))
+    }
+
+    /// When the request must be done.
+    pub fn deadline(&self) -> Option<Deadline> {
+        *self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves the deadline to `deadline` if that is earlier; never later.
+    pub fn tighten_deadline(&self, deadline: Deadline) {
+        let mut current = self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(current.map_or(deadline, |current| current.min(deadline)));
+    }
+
+    /// The reading that the layers on the way in share: taken by the first that asks.
+    ///
+    /// An injected clock is read each time, so that a test that moves it is obeyed.
+    pub fn arrived(&self, clock: &Clock) -> Instant {
+        Self::shared_reading(&self.0.arrived, clock)
+    }
+
+    /// The reading that the observers of the end of the response share: taken by the first that asks, so that a
+    /// log line and a metric of one request agree.
+    pub fn finished(&self, clock: &Clock) -> Instant {
+        Self::shared_reading(&self.0.finished, clock)
+    }
+
+    fn shared_reading(cell: &OnceLock<Instant>, clock: &Clock) -> Instant {
+        if clock.is_system() { *cell.get_or_init(|| clock.now()) } else { clock.now() }
+    }
+
+    /// The wide event of this request.
+    pub fn event(&self) -> &RequestEvent {
+        &self.0.event
+    }
+}
+
+impl fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestContext")
+            .field("protocol", &self.0.protocol)
+            .field("request_id", &self.request_id())
+            .field("correlation_id", &self.correlation_id())
+            .field("trace", &self.trace())
+            .field("principal", &self.principal())
+            .field("client_addr", &self.client_addr())
+            .field("route", &self.route())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ManualClock;
+
+    #[test]
+    fn a_field_is_set_once_and_seen_by_every_clone() {
+        let mut request = Request::new(());
+        let context = RequestContext::of(&mut request);
+        assert!(context.set_principal(Principal::service("first").build()));
+        assert!(!context.set_principal(Principal::service("second").build()));
+        assert_eq!(RequestContext::of(&mut request).principal().unwrap().subject(), "first");
+    }
+
+    #[test]
+    fn the_deadline_only_gets_earlier() {
+        let context = RequestContext::of(&mut Request::new(()));
+        let now = Clock::system().now();
+        let at = |secs| Deadline::at(now + Duration::from_secs(secs));
+        for (set, expected) in [(5, 5), (9, 5), (2, 2)] {
+            context.tighten_deadline(at(set));
+            assert_eq!(context.deadline(), Some(at(expected)));
+        }
+    }
+
+    #[test]
+    fn lay_07_an_injected_clock_is_never_cached() {
+        let context = RequestContext::of(&mut Request::new(()));
+        let manual = ManualClock::new();
+        let clock = Clock::from(manual.clone());
+        let first = context.arrived(&clock);
+        manual.advance(Duration::from_secs(1));
+        assert_eq!(context.arrived(&clock) - first, Duration::from_secs(1));
+        let system = Clock::system();
+        assert_eq!(context.arrived(&system), context.arrived(&system), "one reading for all layers");
+    }
+}

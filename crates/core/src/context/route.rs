@@ -1,0 +1,119 @@
+use std::{fmt, sync::Arc};
+
+use http::{Request, uri::PathAndQuery};
+
+use crate::Protocol;
+
+/// The route a request matched: the router's template (`/orders/{id}`), or a gRPC call's `pkg.Service/Method`.
+/// Never the raw path of an HTTP request.
+///
+/// axum's template is read with the feature `axum`, from the `MatchedPath` that its router leaves in the request.
+/// Layers added with `Router::layer` or `route_layer` see it; layers wrapped around the whole router do not, and
+/// neither does a request that matched nothing: those are [`OTHER`](Self::OTHER).
+///
+/// A gRPC method is what the caller wrote, checked for its form alone: a name for logs. Before it becomes a metric
+/// label, it must also prove to be a method of the service.
+#[derive(Clone)]
+pub struct MatchedRoute(Repr);
+
+#[derive(Clone)]
+enum Repr {
+    Other,
+    Template(Arc<str>),
+    #[cfg(feature = "axum")]
+    Axum(axum::extract::MatchedPath),
+    Grpc(PathAndQuery),
+}
+
+impl MatchedRoute {
+    /// The name of the route when there is none.
+    pub const OTHER: &'static str = "_OTHER";
+
+    /// A template of a router this crate does not know.
+    pub fn template(template: impl Into<Arc<str>>) -> Self {
+        Self(Repr::Template(template.into()))
+    }
+
+    /// The route of `request`: a template inserted into its extensions as a `MatchedRoute` first, then axum's,
+    /// then the gRPC method.
+    pub fn of<B>(request: &Request<B>) -> Self {
+        if let Some(route) = request.extensions().get::<Self>() {
+            return route.clone();
+        }
+        if Protocol::of(request).is_grpc() {
+            return match request.uri().path_and_query() {
+                Some(path) if is_grpc_method(path.path()) => Self(Repr::Grpc(path.clone())),
+                _ => Self(Repr::Other),
+            };
+        }
+        #[cfg(feature = "axum")]
+        if let Some(path) = request.extensions().get::<axum::extract::MatchedPath>() {
+            return Self(Repr::Axum(path.clone()));
+        }
+        Self(Repr::Other)
+    }
+
+    /// The template or method; [`OTHER`](Self::OTHER) without one.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Repr::Other => Self::OTHER,
+            Repr::Template(template) => template,
+            #[cfg(feature = "axum")]
+            Repr::Axum(path) => path.as_str(),
+            Repr::Grpc(path) => path.path().strip_prefix('/').unwrap_or_default(),
+        }
+    }
+
+    /// Whether no route matched.
+    pub fn is_other(&self) -> bool {
+        matches!(self.0, Repr::Other)
+    }
+
+    /// Whether the name comes from the caller (a gRPC path) rather than from a router.
+    pub fn is_claimed(&self) -> bool {
+        matches!(self.0, Repr::Grpc(_))
+    }
+}
+
+impl fmt::Debug for MatchedRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for MatchedRoute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `/pkg.Service/Method` in the alphabet of protobuf names, at most 256 bytes.
+fn is_grpc_method(path: &str) -> bool {
+    let Some((service, method)) = path.strip_prefix('/').and_then(|path| path.split_once('/')) else {
+        return false;
+    };
+    let name = |text: &str, dots: bool| {
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || (dots && b == b'.'))
+    };
+    path.len() <= 256 && name(service, true) && name(method, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str, content_type: &str) -> String {
+        let request = Request::post(path).header("content-type", content_type).body(()).unwrap();
+        MatchedRoute::of(&request).as_str().to_owned()
+    }
+
+    #[test]
+    fn obs_01_a_raw_path_is_never_a_route() {
+        assert_eq!(route("/orders/7", "application/json"), "_OTHER");
+        assert_eq!(route("/pkg.Orders/Create?x=1", "application/grpc"), "pkg.Orders/Create");
+        for odd in ["/", "/a", "/a/b/c", "/a//b", "/a/b%20", "/a/", &format!("/{}/b", "x".repeat(300))] {
+            assert_eq!(route(odd, "application/grpc"), "_OTHER", "{odd}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The gRPC face of a refusal, after `PROTOCOL-HTTP2.md` and the richer error model of `google.rpc`.
+
+mod code;
+mod details;
+mod message;
+mod render;
+
+pub use self::code::GrpcCode;
+pub(crate) use self::render::{DEFAULT_DOMAIN, is_rendering_header, render};

@@ -1,0 +1,61 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod catch;
+mod clock;
+mod connect;
+mod context;
+mod event;
+mod excerpt;
+mod face;
+mod fault;
+mod future;
+mod grpc;
+mod normalize;
+mod observe;
+mod optional;
+mod outcome;
+mod problem;
+mod problem_layer;
+mod protocol;
+mod reason;
+mod rejection;
+mod rejection_to_error;
+mod scope;
+mod stack;
+mod violation;
+
+pub use self::{
+    body::ResponseBody,
+    clock::{Clock, ManualClock, TimeSource},
+    connect::{insert_peer_addr, peer_addr},
+    context::{
+        ClientAddr, CorrelationId, Deadline, IdError, MatchedRoute, Principal, PrincipalBuilder,
+        PrincipalKind, RequestContext, RequestId, SpanId, TraceContext, TraceId,
+    },
+    event::{Fact, RequestEvent},
+    excerpt::excerpt,
+    face::Face,
+    fault::Fault,
+    future::ResponseFuture,
+    grpc::GrpcCode,
+    normalize::{Normalize, NormalizeFuture, NormalizeLayer},
+    observe::{BodyEnd, BodyObserver, BodyReport, HeadSeen, ObservedBody, ObservedFuture, Observer, observe},
+    optional::{Optional, OptionalBody, OptionalFuture, OptionalLayer},
+    outcome::{Classify, ClientClassifier, Ending, Outcome, ServerClassifier, Verdict},
+    problem::{Problem, ProblemError},
+    problem_layer::{ProblemFuture, ProblemLayer, ProblemService, ProblemSettingsError},
+    protocol::{GrpcWebFormat, Protocol},
+    reason::Reason,
+    rejection::{ExtensionName, QuotaViolation, Rejection},
+    rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
+    scope::{Scoped, ScopedBody},
+    stack::{
+        After, Client, ClientLayer, Facts, Has, IntoLayer, No, Server, ServerLayer, With, Yes, fact, phase,
+    },
+    violation::{Location, Violation},
+};
+
+#[cfg(feature = "scope")]
+pub use self::scope::{current, in_scope};

@@ -1,0 +1,212 @@
+//! Panics and foreign errors, turned into refusals where the observers can still see them.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    Face, Protocol, Reason, Rejection, RequestContext, ResponseBody, ServerLayer, catch::catch, phase,
+    problem,
+};
+
+/// Turns panics, and plain-text or empty errors of foreign layers and handlers, into refusals.
+///
+/// Belongs directly inside the observers (correlation, trace, metrics, access log), so that they see the status
+/// the client sees. What it does:
+///
+/// 1. A panic of the inner service becomes a 500 problem, or `INTERNAL`. The panic's text goes to the log alone.
+/// 2. An HTTP error (400 or more) with an empty or plain-text body becomes a problem of the same status: a
+///    router's 404 and 405, a body limit's 413, an extractor's 422. Its headers stay, its text does not: it may
+///    tell internals.
+/// 3. A gRPC call that was answered by an HTTP error becomes a Trailers-Only status.
+/// 4. A [`Rejection`] that a handler returned gets the request id and the face of the request's protocol.
+///
+/// It never touches a problem, an API's own JSON error, or an error whose body is a stream.
+///
+/// A panic inside a response *body*, after the head was sent, cannot become a refusal; observers record it.
+/// With `panic = "abort"` there is nothing to catch.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct NormalizeLayer(());
+
+impl NormalizeLayer {
+    /// The layer. It has no settings.
+    pub fn new() -> Self {
+        Self(())
+    }
+}
+
+impl ServerLayer for NormalizeLayer {
+    type Phase = phase::Normalize;
+    type Needs = ();
+    type Provides = ();
+
+    fn name(&self) -> &'static str {
+        "normalize"
+    }
+}
+
+impl<S> Layer<S> for NormalizeLayer {
+    type Service = Normalize<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Normalize { inner }
+    }
+}
+
+/// The service of [`NormalizeLayer`].
+#[derive(Clone, Debug)]
+pub struct Normalize<S> {
+    inner: S,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Normalize<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = NormalizeFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let context = RequestContext::of(&mut request);
+        let state = match catch(|| self.inner.call(request)) {
+            Ok(future) => State::Running { future },
+            Err(rejection) => State::Panicked { rejection: Some(rejection) },
+        };
+        NormalizeFuture { context, state }
+    }
+}
+
+pin_project! {
+    /// Response future of [`Normalize`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct NormalizeFuture<F> {
+        context: RequestContext,
+        #[pin]
+        state: State<F>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    #[derive(Debug)]
+    enum State<F> {
+        Running { #[pin] future: F },
+        Panicked { rejection: Option<Rejection> },
+    }
+}
+
+impl<F, B, E> Future for NormalizeFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let rejection = match this.state.as_mut().project() {
+            StateProj::Running { future } => match catch(|| future.poll(cx)) {
+                Ok(polled) => {
+                    let response = ready!(polled)?;
+                    return Poll::Ready(Ok(normalize(response, this.context)));
+                }
+                Err(rejection) => {
+                    this.state.set(State::Panicked { rejection: None });
+                    rejection
+                }
+            },
+            StateProj::Panicked { rejection } => {
+                rejection.take().unwrap_or_else(|| Rejection::new(Reason::Internal))
+            }
+        };
+        this.context.event().record("panic", rejection.cause().unwrap_or_default().to_owned());
+        Poll::Ready(Ok(rejection.into_response(&this.context.face())))
+    }
+}
+
+fn normalize<B: Body>(response: Response<B>, context: &RequestContext) -> Response<ResponseBody<B>> {
+    if let Some(rejection) = response.extensions().get::<Rejection>() {
+        if rejection.is_addressed() {
+            return response.map(ResponseBody::forward);
+        }
+        let rejection = rejection.clone();
+        return replace(response, rejection, &context.face());
+    }
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || !is_foreign(&response, context) {
+        return response.map(ResponseBody::forward);
+    }
+    let mut rejection = Rejection::new(Reason::from_status(status));
+    if let Some(delay) = retry_after(&response) {
+        rejection = rejection.with_retry_after(delay);
+    }
+    replace(response, rejection, &context.face())
+}
+
+/// Whether the error was made by someone who knows neither problems nor gRPC.
+fn is_foreign<B: Body>(response: &Response<B>, context: &RequestContext) -> bool {
+    let headers = response.headers();
+    if context.protocol().is_grpc() {
+        return Protocol::from_headers(headers) == Protocol::Http;
+    }
+    if problem::is_problem(headers) {
+        return false;
+    }
+    let known_size = response.body().size_hint().exact().is_some() || response.body().is_end_stream();
+    match headers.get(header::CONTENT_TYPE) {
+        None => response.body().is_end_stream() || response.body().size_hint().exact() == Some(0),
+        Some(value) => {
+            let essence =
+                value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            essence.eq_ignore_ascii_case(b"text/plain") && known_size
+        }
+    }
+}
+
+fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Answers with `rejection` instead of the body of `response`, keeping its extensions and its other headers.
+fn replace<B: Body>(response: Response<B>, rejection: Rejection, face: &Face) -> Response<ResponseBody<B>> {
+    let (mut parts, _) = response.into_parts();
+    rejection.strip_rendering(&mut parts.headers);
+    for name in DESCRIBES_THE_BODY {
+        parts.headers.remove(name);
+    }
+    let rendered = rejection.render(face, &problem::Style::DEFAULT, parts.headers);
+    let (mut rendered, body) = rendered.into_parts();
+    parts.extensions.extend(std::mem::take(&mut rendered.extensions));
+    rendered.extensions = parts.extensions;
+    Response::from_parts(rendered, ResponseBody::full(body.filter(|bytes: &Bytes| !bytes.is_empty())))
+}
+
+/// Fields that spoke of the body that is gone.
+const DESCRIBES_THE_BODY: [header::HeaderName; 8] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+    header::ACCEPT_RANGES,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::TRANSFER_ENCODING,
+];

@@ -1,0 +1,178 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::{Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::{GrpcCode, Protocol};
+
+/// How a response body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BodyEnd {
+    /// All of it was handed on.
+    Complete,
+    /// It failed.
+    Error,
+    /// It was dropped before its end: the client went away.
+    Dropped,
+    /// It panicked.
+    Panic,
+}
+
+/// What an [`ObservedBody`] tells its observer.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct BodyReport {
+    /// How the body ended.
+    pub end: BodyEnd,
+    /// The bytes of data that were handed on.
+    pub bytes: u64,
+    /// The gRPC status in the trailers.
+    pub grpc: Option<GrpcCode>,
+}
+
+/// Is told once how a body ended.
+pub trait BodyObserver {
+    /// The body has ended. Called exactly once, possibly from `Drop`: it must not panic.
+    fn on_end(self, report: BodyReport);
+}
+
+impl<F: FnOnce(BodyReport)> BodyObserver for F {
+    fn on_end(self, report: BodyReport) {
+        self(report);
+    }
+}
+
+pin_project! {
+    /// A body that tells its observer exactly once how it ended.
+    ///
+    /// Frames, trailers and size hints pass unchanged. A body counts as complete when it returned its last frame,
+    /// and also when it was dropped although nothing more was to come, as servers do: it was at its end when it
+    /// was wrapped or after its last frame, it gave all the bytes that its size or `Content-Length` announced, or
+    /// the answer has no body at all (HEAD, 1xx, 204, 304). A gRPC body is complete only after its trailers, or
+    /// when the status is in the head.
+    pub struct ObservedBody<B, O: BodyObserver> {
+        #[pin]
+        inner: B,
+        watch: Watch<O>,
+    }
+}
+
+impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
+    /// Wraps the body of `response`, which answers a HEAD request if `head`.
+    pub fn wrap(response: Response<B>, head: bool, observer: O) -> Response<Self> {
+        let status = response.status();
+        let bodiless = head
+            || status.is_informational()
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED;
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let announced = length.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+        let grpc = Protocol::from_headers(response.headers()) == Protocol::Grpc;
+        let needs_trailers = grpc && !response.headers().contains_key("grpc-status") && !bodiless;
+        response.map(|inner| {
+            let expected = announced.or_else(|| inner.size_hint().exact());
+            let at_end = bodiless || inner.is_end_stream() || expected == Some(0);
+            let watch = Watch {
+                observer: Some(observer),
+                bytes: 0,
+                expected,
+                grpc: None,
+                at_end,
+                needs_trailers,
+                polling: false,
+            };
+            Self { inner, watch }
+        })
+    }
+}
+
+impl<B, O: BodyObserver> fmt::Debug for ObservedBody<B, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObservedBody").field("bytes", &self.watch.bytes).finish_non_exhaustive()
+    }
+}
+
+impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        this.watch.polling = true;
+        let polled = this.inner.as_mut().poll_frame(cx);
+        this.watch.polling = false;
+        let frame = ready!(polled);
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    this.watch.saw_data(data.remaining() as u64);
+                } else if let Some(trailers) = frame.trailers_ref() {
+                    this.watch.grpc = GrpcCode::from_headers(trailers);
+                    this.watch.settle(BodyEnd::Complete);
+                }
+                this.watch.at_end |= this.inner.is_end_stream();
+            }
+            Some(Err(_)) => this.watch.settle(BodyEnd::Error),
+            None => this.watch.settle(BodyEnd::Complete),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// What was seen of the body so far, and who wants to know.
+struct Watch<O: BodyObserver> {
+    observer: Option<O>,
+    bytes: u64,
+    expected: Option<u64>,
+    grpc: Option<GrpcCode>,
+    at_end: bool,
+    needs_trailers: bool,
+    /// Set while the inner body runs: still set in `drop` means that it panicked.
+    polling: bool,
+}
+
+impl<O: BodyObserver> Watch<O> {
+    fn saw_data(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.at_end |= self.expected.is_some_and(|expected| self.bytes >= expected);
+    }
+
+    fn settle(&mut self, end: BodyEnd) {
+        if let Some(observer) = self.observer.take() {
+            observer.on_end(BodyReport { end, bytes: self.bytes, grpc: self.grpc });
+        }
+    }
+}
+
+impl<O: BodyObserver> Drop for Watch<O> {
+    fn drop(&mut self) {
+        let end = if self.polling {
+            BodyEnd::Panic
+        } else if self.at_end && !self.needs_trailers {
+            BodyEnd::Complete
+        } else if std::thread::panicking() {
+            BodyEnd::Panic
+        } else {
+            BodyEnd::Dropped
+        };
+        self.settle(end);
+    }
+}

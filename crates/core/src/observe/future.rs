@@ -1,0 +1,107 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::{BodyObserver, BodyReport, ObservedBody};
+use crate::{Ending, Outcome, outcome::Head};
+
+/// Follows one request from the call to the end of the response body.
+pub trait Observer: Sized {
+    /// The response head is there. May add headers or extensions.
+    fn on_response<B>(&mut self, response: &mut Response<B>) {
+        let _ = response;
+    }
+
+    /// The request has ended. Called exactly once, possibly from `Drop`: it must not panic.
+    fn on_end(self, outcome: Outcome);
+}
+
+/// Observes the response that `future` will give to the end of its body. `head` says whether the request was a
+/// HEAD, whose answer has none.
+pub fn observe<F, O: Observer>(future: F, head: bool, observer: O) -> ObservedFuture<F, O> {
+    ObservedFuture { inner: future, watch: Watch { observer: Some(observer), polling: false }, head }
+}
+
+pin_project! {
+    /// Response future that an [`Observer`] follows; made by [`observe`].
+    ///
+    /// Dropped before the response is there, it tells of a client that left; dropped because the inner future
+    /// panicked, of a panic.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ObservedFuture<F, O: Observer> {
+        #[pin]
+        inner: F,
+        watch: Watch<O>,
+        head: bool,
+    }
+}
+
+impl<F, O: Observer> fmt::Debug for ObservedFuture<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObservedFuture").finish_non_exhaustive()
+    }
+}
+
+impl<F, O, B, E> Future for ObservedFuture<F, O>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    O: Observer,
+    B: Body,
+{
+    type Output = Result<Response<ObservedBody<B, HeadSeen<O>>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.watch.polling = true;
+        let polled = this.inner.poll(cx);
+        this.watch.polling = false;
+        let result = ready!(polled);
+        let mut observer = this.watch.observer.take().expect("not polled again after it was ready");
+        match result {
+            Ok(mut response) => {
+                observer.on_response(&mut response);
+                let seen = HeadSeen { head: Head::of(&response), observer };
+                Poll::Ready(Ok(ObservedBody::wrap(response, *this.head, seen)))
+            }
+            Err(error) => {
+                observer.on_end(Outcome::without_response(Ending::ServiceError));
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}
+
+struct Watch<O: Observer> {
+    observer: Option<O>,
+    /// Set while the inner future runs: still set in `drop` means that it panicked.
+    polling: bool,
+}
+
+impl<O: Observer> Drop for Watch<O> {
+    fn drop(&mut self) {
+        if let Some(observer) = self.observer.take() {
+            let panicked = self.polling || std::thread::panicking();
+            let ending = if panicked { Ending::Panic } else { Ending::ClientAborted };
+            observer.on_end(Outcome::without_response(ending));
+        }
+    }
+}
+
+/// An [`Observer`] that has seen the response head and waits for the end of the body.
+#[derive(Debug)]
+pub struct HeadSeen<O> {
+    head: Head,
+    observer: O,
+}
+
+impl<O: Observer> BodyObserver for HeadSeen<O> {
+    fn on_end(self, report: BodyReport) {
+        self.observer.on_end(self.head.into_outcome(&report));
+    }
+}

@@ -1,0 +1,371 @@
+//! How refusals look for a whole service.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Uri};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    ExtensionName, Face, Reason, Rejection, RequestContext, ResponseBody, ServerLayer,
+    catch::catch,
+    phase,
+    problem::{self, Format, Style},
+};
+
+/// How refusals look for the whole service: the outermost layer.
+///
+/// Every layer renders its refusal in a default form and leaves the [`Rejection`] in the response's extensions.
+/// This layer finds it there and renders it again in the service's own style. It is also the last resort for a
+/// panic outside of [`NormalizeLayer`](crate::NormalizeLayer).
+///
+/// ```
+/// use bartizan_core::{ProblemLayer, Reason, Rejection};
+/// # use bartizan_core::ResponseBody;
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = ProblemLayer::new().with_type_base("https://errors.example.com/")?.with_member("service", "orders")?;
+/// let service = layer.layer(tower::service_fn(async |request: Request<String>| {
+///     if request.uri().path() == "/orders" {
+///         return Ok::<_, std::convert::Infallible>(Response::new(ResponseBody::forward(request.into_body())));
+///     }
+///     Ok(Rejection::new(Reason::RouteNotFound).answer(&request))
+/// }));
+///
+/// let accepted = service.clone().oneshot(Request::get("/orders").body(String::new())?).await?;
+/// assert_eq!(accepted.status(), 200);
+/// let refused = service.oneshot(Request::get("/unknown").body(String::new())?).await?;
+/// assert_eq!(refused.status(), 404);
+/// # use http_body_util::BodyExt;
+/// let problem = bartizan_core::Problem::from_slice(&refused.collect().await?.to_bytes())?;
+/// assert_eq!(problem.problem_type(), "https://errors.example.com/not_found");
+/// assert_eq!(problem.extensions["service"], "orders");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct ProblemLayer {
+    settings: Arc<Settings>,
+}
+
+type Renderer = dyn Fn(&Rejection) -> Option<Response<Bytes>> + Send + Sync;
+
+#[derive(Clone)]
+struct Settings {
+    style: Style,
+    xml: bool,
+    renderer: Option<Arc<Renderer>>,
+    /// Whether any setting makes a refusal look other than its layer rendered it.
+    restyles: bool,
+}
+
+/// A setting of [`ProblemLayer`] that can never work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProblemSettingsError {
+    /// `type_base` is no absolute URI that ends in `/`, `#`, `:` or `=`, so that a code can follow.
+    TypeBase(String),
+    /// `member` is no name for an extension member: a letter, then letters, digits or `_`, three or more
+    /// characters, and none that the standard or every refusal already uses.
+    Member(&'static str),
+    /// `domain` is empty, or longer than 253 characters.
+    Domain(String),
+}
+
+impl fmt::Display for ProblemSettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TypeBase(base) => {
+                write!(f, "type_base: `{base}` is no absolute URI ending in `/`, `#`, `:` or `=`")
+            }
+            Self::Member(name) => write!(f, "member: `{name}` cannot be the name of an extension member"),
+            Self::Domain(domain) => write!(f, "domain: `{domain}` is empty or longer than 253 characters"),
+        }
+    }
+}
+
+impl std::error::Error for ProblemSettingsError {}
+
+impl ProblemLayer {
+    /// The default style: no `type`, no extra members, the domain `bartizan`, JSON only.
+    pub fn new() -> Self {
+        Self {
+            settings: Arc::new(Settings {
+                style: Style::DEFAULT,
+                xml: false,
+                renderer: None,
+                restyles: false,
+            }),
+        }
+    }
+
+    fn edit(&mut self) -> &mut Settings {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.restyles = true;
+        settings
+    }
+
+    /// Gives each refusal a problem type: this URI followed by the refusal's code. Document the codes there.
+    ///
+    /// # Errors
+    ///
+    /// When `base` is not an absolute URI to which a code can be appended.
+    pub fn with_type_base(mut self, base: impl Into<String>) -> Result<Self, ProblemSettingsError> {
+        let base = base.into();
+        let is_absolute = base.split_once(':').is_some_and(|(scheme, rest)| {
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+                && !rest.is_empty()
+                // A fragment has no place in `Uri`, and every place in a problem type.
+                && (scheme == "urn" || scheme == "tag" || base.trim_end_matches('#').parse::<Uri>().is_ok())
+        });
+        let is_open = base.ends_with(['/', '#', ':', '=']);
+        let is_text = base.bytes().all(|b| b.is_ascii_graphic());
+        if !(is_absolute && is_open && is_text) {
+            return Err(ProblemSettingsError::TypeBase(base));
+        }
+        self.edit().style.type_base = Some(base);
+        Ok(self)
+    }
+
+    /// Adds a member to every problem; a member of the refusal's own with that name wins.
+    ///
+    /// # Errors
+    ///
+    /// When `name` is not usable (RFC 9457 section 4).
+    pub fn with_member(
+        mut self,
+        name: &'static str,
+        value: impl Into<serde_json::Value>,
+    ) -> Result<Self, ProblemSettingsError> {
+        let name = ExtensionName::checked(name).ok_or(ProblemSettingsError::Member(name))?;
+        self.edit().style.members.push((name, value.into()));
+        Ok(self)
+    }
+
+    /// The `domain` of gRPC's `ErrorInfo`: usually the name under which the service is registered. Default:
+    /// `bartizan`.
+    ///
+    /// # Errors
+    ///
+    /// When `domain` is empty or longer than 253 characters.
+    pub fn with_domain(mut self, domain: impl Into<Cow<'static, str>>) -> Result<Self, ProblemSettingsError> {
+        let domain = domain.into();
+        if domain.is_empty() || domain.len() > 253 {
+            return Err(ProblemSettingsError::Domain(domain.into_owned()));
+        }
+        self.edit().style.domain = Some(domain);
+        Ok(self)
+    }
+
+    /// Sends `application/problem+xml` to clients whose `Accept` strictly prefers it. Default: off.
+    pub fn with_xml(mut self, xml: bool) -> Self {
+        self.edit().xml = xml;
+        self
+    }
+
+    /// Renders HTTP refusals with a function of the service's own. `None` from it means the usual problem.
+    ///
+    /// Status, the refusal's own headers, `Cache-Control` and `Retry-After` stay as the refusal has them: the
+    /// function decides on body, content type and further headers. gRPC refusals are not asked about.
+    pub fn with_renderer(
+        mut self,
+        renderer: impl Fn(&Rejection) -> Option<Response<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        self.edit().renderer = Some(Arc::new(renderer));
+        self
+    }
+}
+
+impl Default for ProblemLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ProblemLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProblemLayer")
+            .field("style", &self.settings.style)
+            .field("xml", &self.settings.xml)
+            .field("renderer", &self.settings.renderer.is_some())
+            .finish()
+    }
+}
+
+impl ServerLayer for ProblemLayer {
+    type Phase = phase::Problem;
+    type Needs = ();
+    type Provides = ();
+
+    fn name(&self) -> &'static str {
+        "problem"
+    }
+}
+
+impl<S> Layer<S> for ProblemLayer {
+    type Service = ProblemService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ProblemService { inner, settings: Arc::clone(&self.settings) }
+    }
+}
+
+/// The service of [`ProblemLayer`].
+#[derive(Clone)]
+pub struct ProblemService<S> {
+    inner: S,
+    settings: Arc<Settings>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for ProblemService<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProblemService").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ProblemService<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ResponseBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ProblemFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let context = RequestContext::of(&mut request);
+        let xml = self.settings.xml && problem::prefers_xml(request.headers());
+        let state = match catch(|| self.inner.call(request)) {
+            Ok(future) => State::Running { future },
+            Err(rejection) => State::Panicked { rejection: Some(rejection) },
+        };
+        ProblemFuture { refuser: Refuser { context, settings: Arc::clone(&self.settings), xml }, state }
+    }
+}
+
+pin_project! {
+    /// Response future of [`ProblemService`].
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ProblemFuture<F> {
+        refuser: Refuser,
+        #[pin]
+        state: State<F>,
+    }
+}
+
+impl<F> fmt::Debug for ProblemFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProblemFuture").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<F> {
+        Running { #[pin] future: F },
+        Panicked { rejection: Option<Rejection> },
+    }
+}
+
+impl<F, B, E> Future for ProblemFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let rejection = match this.state.as_mut().project() {
+            StateProj::Running { future } => match catch(|| future.poll(cx)) {
+                Ok(polled) => return Poll::Ready(Ok(this.refuser.restyle(ready!(polled)?))),
+                Err(rejection) => {
+                    this.state.set(State::Panicked { rejection: None });
+                    rejection
+                }
+            },
+            StateProj::Panicked { rejection } => {
+                rejection.take().unwrap_or_else(|| Rejection::new(Reason::Internal))
+            }
+        };
+        Poll::Ready(Ok(this.refuser.render(rejection, HeaderMap::new()).map(ResponseBody::full)))
+    }
+}
+
+/// Renders the refusals of one request in the service's style.
+struct Refuser {
+    context: RequestContext,
+    settings: Arc<Settings>,
+    xml: bool,
+}
+
+impl Refuser {
+    fn restyle<B: Body>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
+        let Some(rejection) = response.extensions().get::<Rejection>() else {
+            return response.map(ResponseBody::forward);
+        };
+        let changed = !self.context.protocol().is_grpc() && response.status() != rejection.reason().status();
+        if !self.settings.restyles && !changed && rejection.is_addressed() {
+            return response.map(ResponseBody::forward);
+        }
+        let mut rejection = rejection.clone();
+        if changed {
+            // A layer in between chose another status; the body must not contradict it.
+            rejection = rejection.with_status(response.status());
+        }
+        let (mut parts, _) = response.into_parts();
+        rejection.strip_rendering(&mut parts.headers);
+        let (mut rendered, body) = self.render(rejection, parts.headers).into_parts();
+        parts.extensions.extend(std::mem::take(&mut rendered.extensions));
+        rendered.extensions = parts.extensions;
+        Response::from_parts(rendered, ResponseBody::full(body))
+    }
+
+    fn render(&self, rejection: Rejection, headers: HeaderMap) -> Response<Option<Bytes>> {
+        let face = self.context.face();
+        let mut style = Cow::Borrowed(&self.settings.style);
+        if self.xml {
+            style.to_mut().format = Format::Xml;
+        }
+        let custom = match &self.settings.renderer {
+            Some(renderer) if !face.protocol.is_grpc() => catch(|| renderer(&rejection)).ok().flatten(),
+            _ => None,
+        };
+        let response = rejection.render(&face, &style, headers);
+        match custom {
+            Some(custom) => override_with(response, custom, &face),
+            None => response,
+        }
+    }
+}
+
+/// The custom body and headers over those of the usual rendering.
+fn override_with(
+    mut response: Response<Option<Bytes>>,
+    custom: Response<Bytes>,
+    face: &Face,
+) -> Response<Option<Bytes>> {
+    let (parts, body) = custom.into_parts();
+    let headers = response.headers_mut();
+    headers.remove(http::header::CONTENT_TYPE);
+    headers.remove(http::header::CONTENT_LENGTH);
+    headers.extend(parts.headers);
+    *response.body_mut() = (!face.head).then_some(body);
+    response
+}

@@ -1,0 +1,156 @@
+//! Which protocol a request speaks, decided once from its head.
+
+use http::{HeaderMap, HeaderValue, Request, header};
+
+/// The protocol of a request, and so the face a refusal shows it.
+///
+/// Decided from `content-type` alone, as the [gRPC protocol] asks: `application/grpc`, or that followed by `+`
+/// or `;`, in any case. `application/grpcfoo` is plain HTTP.
+///
+/// [gRPC protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// Plain HTTP: refusals are problem+json.
+    #[default]
+    Http,
+    /// gRPC over HTTP/2: refusals are Trailers-Only.
+    Grpc,
+    /// gRPC-Web: refusals carry the status in the response headers, under the request's own content type.
+    GrpcWeb(GrpcWebFormat),
+}
+
+/// The content type of a gRPC-Web request, which its refusal repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GrpcWebFormat {
+    /// `application/grpc-web`
+    Binary,
+    /// `application/grpc-web+proto`
+    BinaryProto,
+    /// `application/grpc-web+json`
+    BinaryJson,
+    /// `application/grpc-web-text`
+    Text,
+    /// `application/grpc-web-text+proto`
+    TextProto,
+}
+
+impl Protocol {
+    /// The protocol of `request`.
+    pub fn of<B>(request: &Request<B>) -> Self {
+        Self::from_headers(request.headers())
+    }
+
+    /// The protocol of a request with these headers.
+    pub fn from_headers(headers: &HeaderMap) -> Self {
+        headers
+            .get(header::CONTENT_TYPE)
+            .map_or(Self::Http, |value| Self::from_content_type(value.as_bytes()))
+    }
+
+    fn from_content_type(value: &[u8]) -> Self {
+        const GRPC: &[u8] = b"application/grpc";
+        let Some((head, rest)) = value.split_at_checked(GRPC.len()) else { return Self::Http };
+        if !head.eq_ignore_ascii_case(GRPC) {
+            return Self::Http;
+        }
+        match rest.first() {
+            None | Some(b'+' | b';') => Self::Grpc,
+            Some(b'-') => GrpcWebFormat::from_suffix(rest).map_or(Self::Http, Self::GrpcWeb),
+            Some(b' ' | b'\t') if is_parameters(rest) => Self::Grpc,
+            Some(_) => Self::Http,
+        }
+    }
+
+    /// Whether refusals are a gRPC status rather than an HTTP one.
+    pub fn is_grpc(self) -> bool {
+        !matches!(self, Self::Http)
+    }
+
+    /// The `content-type` of a gRPC refusal; `None` for plain HTTP.
+    pub(crate) fn grpc_content_type(self) -> Option<HeaderValue> {
+        match self {
+            Self::Http => None,
+            Self::Grpc => Some(HeaderValue::from_static("application/grpc")),
+            Self::GrpcWeb(format) => Some(HeaderValue::from_static(format.as_str())),
+        }
+    }
+}
+
+impl GrpcWebFormat {
+    const ALL: [Self; 5] = [Self::Binary, Self::BinaryProto, Self::BinaryJson, Self::Text, Self::TextProto];
+
+    /// The content type, in lower case and without parameters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "application/grpc-web",
+            Self::BinaryProto => "application/grpc-web+proto",
+            Self::BinaryJson => "application/grpc-web+json",
+            Self::Text => "application/grpc-web-text",
+            Self::TextProto => "application/grpc-web-text+proto",
+        }
+    }
+
+    /// `suffix` is what follows `application/grpc`. An unknown `+codec` falls back to the base format.
+    fn from_suffix(suffix: &[u8]) -> Option<Self> {
+        let end = suffix.iter().position(|b| matches!(b, b';' | b' ' | b'\t')).unwrap_or(suffix.len());
+        let (name, parameters) = suffix.split_at(end);
+        if !is_parameters(parameters) {
+            return None;
+        }
+        let matches = |name: &[u8], format: &Self| {
+            format.as_str().as_bytes()["application/grpc".len()..].eq_ignore_ascii_case(name)
+        };
+        let base = name.split(|b| *b == b'+').next().unwrap_or_default();
+        Self::ALL
+            .into_iter()
+            .find(|format| matches(name, format))
+            .or_else(|| Self::ALL.into_iter().find(|format| matches(base, format)))
+    }
+}
+
+/// Nothing, or `;` after optional white space (RFC 9110 section 8.3.1).
+fn is_parameters(rest: &[u8]) -> bool {
+    matches!(rest.trim_ascii_start().first(), None | Some(b';'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_01_the_content_type_decides() {
+        for (value, expected) in [
+            ("application/grpc", Protocol::Grpc),
+            ("application/grpc+proto", Protocol::Grpc),
+            ("application/grpc;charset=x", Protocol::Grpc),
+            ("application/grpc ; charset=x", Protocol::Grpc),
+            ("Application/GRPC+JSON", Protocol::Grpc),
+            ("application/grpcfoo", Protocol::Http),
+            ("application/grp", Protocol::Http),
+            ("application/grpc foo", Protocol::Http),
+            ("application/grpc-websocket", Protocol::Http),
+            ("application/json", Protocol::Http),
+            ("", Protocol::Http),
+        ] {
+            assert_eq!(Protocol::from_content_type(value.as_bytes()), expected, "{value}");
+        }
+        assert_eq!(Protocol::from_headers(&HeaderMap::new()), Protocol::Http);
+    }
+
+    #[test]
+    fn grpc_14_web_requests_keep_their_own_content_type() {
+        for (value, expected) in [
+            ("application/grpc-web", "application/grpc-web"),
+            ("application/grpc-web+proto", "application/grpc-web+proto"),
+            ("application/grpc-web+json;charset=utf-8", "application/grpc-web+json"),
+            ("application/grpc-web+thrift", "application/grpc-web"),
+            ("APPLICATION/gRPC-Web-Text", "application/grpc-web-text"),
+            ("application/grpc-web-text+proto ; x=y", "application/grpc-web-text+proto"),
+        ] {
+            let protocol = Protocol::from_content_type(value.as_bytes());
+            assert_eq!(protocol.grpc_content_type().unwrap(), expected, "{value}");
+        }
+    }
+}

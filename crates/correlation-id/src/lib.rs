@@ -1,0 +1,1 @@
+//! Request and correlation ids for tower services: taken or minted, on every response, in every log line.

@@ -1,0 +1,1 @@
+//! Keyed rate limiting for tower services: GCRA, bounded memory, honest Retry-After.

@@ -1,0 +1,1 @@
+//! The contract every bartizan layer passes, for the authors of layers.

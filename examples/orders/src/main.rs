@@ -1,0 +1,2 @@
+//! An orders API.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tests that cross crates, with real servers and real clients.
