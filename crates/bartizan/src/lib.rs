@@ -1,1 +1,28 @@
-//! One coherent family of tower layers for HTTP and gRPC services, in an order the compiler checks.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod describe;
+mod fallible;
+mod stack;
+
+#[doc(inline)]
+pub use bartizan_core::*;
+
+#[cfg(feature = "access-log")]
+pub use bartizan_access_log as access_log;
+#[cfg(feature = "auth")]
+pub use bartizan_auth as auth;
+#[cfg(feature = "client-addr")]
+pub use bartizan_client_addr as client_addr;
+#[cfg(feature = "correlation-id")]
+pub use bartizan_correlation_id as correlation_id;
+#[cfg(feature = "metrics")]
+pub use bartizan_metrics as metrics;
+#[cfg(feature = "rate-limit")]
+pub use bartizan_rate_limit as rate_limit;
+
+pub use self::{
+    describe::{Description, Entry},
+    fallible::{Fallible, FallibleFuture, FallibleLayer},
+    stack::Stack,
+};

@@ -52,7 +52,7 @@ pub use self::{
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
     scope::{Scoped, ScopedBody},
     stack::{
-        After, Client, ClientLayer, Facts, Has, IntoLayer, No, Server, ServerLayer, With, Yes, fact, phase,
+        AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact, phase,
     },
     violation::{Location, Violation},
 };

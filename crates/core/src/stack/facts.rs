@@ -39,61 +39,57 @@ pub struct Facts<Correlation = No, Trace = No, Addr = No, Principal = No, Deadli
     PhantomData<(Correlation, Trace, Addr, Principal, Deadline)>,
 );
 
-/// Holds when the layers pushed so far provide `Need`: a fact, a pair of needs, or `()`.
+/// Holds when the layers pushed so far, whose facts are `Known`, provide this need: a fact, a pair of needs, or
+/// `()`.
+///
+/// The need is `Self` rather than a parameter of `Known`, so that the compiler has nothing to search while the
+/// type of a pushed layer is not yet inferred.
 #[diagnostic::on_unimplemented(
-    message = "this layer needs `{Need}`, and no layer pushed before it provides one",
-    label = "`{Need}` is missing here",
-    note = "push a layer that provides `{Need}` before this one: an authentication layer (not `optional`) for `Principal`, `ClientAddrLayer` for `ClientAddr`, `CorrelationIdLayer` for `CorrelationId`",
-    note = "for a per-route stack, start with `outer.inside()`, or with `Stack::server_assuming::<…>()` where the outer stack is out of reach"
+    message = "this layer needs `{Self}`, and no layer pushed before it provides one",
+    label = "`{Self}` is missing here",
+    note = "push a layer that provides `{Self}` before this one: an authentication layer (not `optional`) for `Principal`, `ClientAddrLayer` for `ClientAddr`, `CorrelationIdLayer` for `CorrelationId`",
+    note = "for a per-route stack, start with `outer.inside()`, or with `Stack::server_assuming::<fact::…>()` where the outer stack is out of reach"
 )]
-pub trait Has<Need> {}
+pub trait KnownIn<Known> {}
 
-/// The facts after a layer that provides `Provided`: a fact, a pair, or `()`.
-pub trait With<Provided> {
+/// What a layer provides, added to the facts of the layers before it: a fact, a pair, or `()`.
+pub trait AddTo<Known> {
     /// What holds then.
     type Facts;
 }
 
-impl<C, T, A, P, D> Has<()> for Facts<C, T, A, P, D> {}
-impl<T, A, P, D> Has<fact::CorrelationId> for Facts<Yes, T, A, P, D> {}
-impl<C, A, P, D> Has<fact::Trace> for Facts<C, Yes, A, P, D> {}
-impl<C, T, P, D> Has<fact::ClientAddr> for Facts<C, T, Yes, P, D> {}
-impl<C, T, A, D> Has<fact::Principal> for Facts<C, T, A, Yes, D> {}
-impl<C, T, A, P> Has<fact::Deadline> for Facts<C, T, A, P, Yes> {}
+impl<Known> KnownIn<Known> for () {}
+impl<T, A, P, D> KnownIn<Facts<Yes, T, A, P, D>> for fact::CorrelationId {}
+impl<C, A, P, D> KnownIn<Facts<C, Yes, A, P, D>> for fact::Trace {}
+impl<C, T, P, D> KnownIn<Facts<C, T, Yes, P, D>> for fact::ClientAddr {}
+impl<C, T, A, D> KnownIn<Facts<C, T, A, Yes, D>> for fact::Principal {}
+impl<C, T, A, P> KnownIn<Facts<C, T, A, P, Yes>> for fact::Deadline {}
+impl<Known, First: KnownIn<Known>, Second: KnownIn<Known>> KnownIn<Known> for (First, Second) {}
 
-impl<C, T, A, P, D, First, Second> Has<(First, Second)> for Facts<C, T, A, P, D> where
-    Self: Has<First> + Has<Second>
-{
+impl<Known> AddTo<Known> for () {
+    type Facts = Known;
 }
 
-impl<C, T, A, P, D> With<()> for Facts<C, T, A, P, D> {
-    type Facts = Self;
-}
-
-impl<C, T, A, P, D> With<fact::CorrelationId> for Facts<C, T, A, P, D> {
+impl<C, T, A, P, D> AddTo<Facts<C, T, A, P, D>> for fact::CorrelationId {
     type Facts = Facts<Yes, T, A, P, D>;
 }
 
-impl<C, T, A, P, D> With<fact::Trace> for Facts<C, T, A, P, D> {
+impl<C, T, A, P, D> AddTo<Facts<C, T, A, P, D>> for fact::Trace {
     type Facts = Facts<C, Yes, A, P, D>;
 }
 
-impl<C, T, A, P, D> With<fact::ClientAddr> for Facts<C, T, A, P, D> {
+impl<C, T, A, P, D> AddTo<Facts<C, T, A, P, D>> for fact::ClientAddr {
     type Facts = Facts<C, T, Yes, P, D>;
 }
 
-impl<C, T, A, P, D> With<fact::Principal> for Facts<C, T, A, P, D> {
+impl<C, T, A, P, D> AddTo<Facts<C, T, A, P, D>> for fact::Principal {
     type Facts = Facts<C, T, A, Yes, D>;
 }
 
-impl<C, T, A, P, D> With<fact::Deadline> for Facts<C, T, A, P, D> {
+impl<C, T, A, P, D> AddTo<Facts<C, T, A, P, D>> for fact::Deadline {
     type Facts = Facts<C, T, A, P, Yes>;
 }
 
-impl<C, T, A, P, D, First, Second> With<(First, Second)> for Facts<C, T, A, P, D>
-where
-    Self: With<First>,
-    <Self as With<First>>::Facts: With<Second>,
-{
-    type Facts = <<Self as With<First>>::Facts as With<Second>>::Facts;
+impl<Known, First: AddTo<Known>, Second: AddTo<First::Facts>> AddTo<Known> for (First, Second) {
+    type Facts = Second::Facts;
 }

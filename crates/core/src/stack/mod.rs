@@ -5,7 +5,7 @@ mod layer;
 pub mod phase;
 
 pub use self::{
-    facts::{Facts, Has, No, With, Yes, fact},
+    facts::{AddTo, Facts, KnownIn, No, Yes, fact},
     layer::{Client, ClientLayer, IntoLayer, Server, ServerLayer},
     phase::After,
 };
