@@ -1,2 +1,26 @@
-//! An orders API.
-fn main() {}
+//! An orders API behind a whole bartizan stack: `cargo run -p orders`.
+
+mod cli;
+mod server;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse_or_line() {
+        Ok(Cli { command: Some(Command::Keys), .. }) => {
+            println!("{}", orders::development_keys());
+            Ok(())
+        }
+        Ok(Cli { listen, admin, command: None }) => server::run(listen, admin),
+        Err(line) => Err(line),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(line) => {
+            eprintln!("orders: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}

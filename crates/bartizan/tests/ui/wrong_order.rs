@@ -1,0 +1,5 @@
+use bartizan::{NormalizeLayer, Stack, correlation_id::CorrelationIdLayer};
+
+fn main() {
+    let _ = Stack::server().push(NormalizeLayer::new()).push(CorrelationIdLayer::new());
+}

@@ -1,0 +1,81 @@
+//! The service behind its layers.
+
+use std::error::Error;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+use bartizan::{
+    NormalizeLayer, ProblemLayer, Stack,
+    access_log::AccessLogLayer,
+    auth::{ApiKeyLayer, RequireLayer, StaticKeys},
+    client_addr::ClientAddrLayer,
+    correlation_id::CorrelationIdLayer,
+    metrics::MetricsLayer,
+    rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer},
+};
+
+use crate::{
+    keys,
+    orders::{self, Orders},
+};
+
+/// The service, and its effective stack for people to read.
+#[derive(Debug)]
+pub struct App {
+    /// The service: serve it with `into_make_service_with_connect_info::<SocketAddr>()`.
+    pub router: Router,
+    /// The effective order of its layers, outside to inside.
+    pub stack: String,
+}
+
+/// The whole service: `/health` for anyone, everything else with a key.
+///
+/// # Errors
+///
+/// When the stack cannot be built; its settings are constants, so that a test would have found it.
+pub fn app(log: AccessLogLayer) -> Result<App, Box<dyn Error>> {
+    app_with(log, Router::new())
+}
+
+/// The same with more routes that need a key, for tests.
+///
+/// # Errors
+///
+/// As [`app`].
+pub fn app_with(log: AccessLogLayer, more: Router<Orders>) -> Result<App, Box<dyn Error>> {
+    let everyone = Stack::server()
+        .push(ProblemLayer::new())
+        .push(CorrelationIdLayer::new())
+        .push(MetricsLayer::new())
+        .push(log)
+        .push(NormalizeLayer::new())
+        .push(ClientAddrLayer::peer())
+        .push(RateLimitLayer::new(Rate::per_second(200)?.burst(400)?).by(PerClientAddr));
+    let callers = everyone
+        .inside()
+        .push(ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?)
+        .push(RateLimitLayer::new(Rate::per_second(50)?.burst(100)?).by(PerPrincipal));
+    let readers = callers.inside().push(RequireLayer::scope("orders:read"));
+    let writers = callers.inside().push(RequireLayer::scope("orders:write"));
+    let stack = format!(
+        "every request\n{}\neverything but /health\n{}\nreading, for example\n{}",
+        everyone.describe(),
+        callers.describe(),
+        readers.describe()
+    );
+
+    let read = readers.build();
+    let write = writers.build();
+    let api = Router::new()
+        .route("/v1/orders", get(orders::list).layer(read.clone()).merge(post(orders::create).layer(write)))
+        .route("/v1/orders/{id}", get(orders::read).layer(read))
+        .merge(more)
+        // Within the layers below: an unknown route tells nothing to a caller without a key.
+        .fallback(orders::unknown)
+        .layer(callers.build())
+        .with_state(Orders::default());
+    let router = Router::new().route("/health", get(async || "ok\n")).merge(api).layer(everyone.build());
+    Ok(App { router, stack })
+}

@@ -1,0 +1,11 @@
+//! An orders API behind a whole bartizan stack. `README.md` beside this crate has the commands to try.
+
+mod app;
+mod keys;
+mod orders;
+
+pub use self::{
+    app::{App, app, app_with},
+    keys::{READER_KEY, WRITER_KEY, development_keys},
+    orders::{NewOrder, Order, Orders},
+};

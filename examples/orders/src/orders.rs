@@ -1,0 +1,111 @@
+//! The business of the service: orders, kept in memory.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use axum::{
+    Json,
+    extract::{FromRequest, Path, Request, State, rejection::JsonRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::IntoResponse,
+};
+use bartizan::{Reason, Rejection, excerpt};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// What a caller sends.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewOrder {
+    email: String,
+    quantity: u32,
+    product_id: String,
+}
+
+/// What the service keeps.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Order {
+    id: u64,
+    #[serde(flatten)]
+    order: NewOrder,
+}
+
+/// The most orders that are kept: this is a demonstration, and its memory is bounded all the same.
+const MAX_ORDERS: usize = 10_000;
+
+/// All orders. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    list: Arc<Mutex<Vec<Order>>>,
+    last_id: Arc<AtomicU64>,
+}
+
+impl Orders {
+    fn with<T>(&self, run: impl FnOnce(&mut Vec<Order>) -> T) -> T {
+        run(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+pub(crate) async fn list(State(orders): State<Orders>) -> Json<Vec<Order>> {
+    Json(orders.with(|list| list.clone()))
+}
+
+pub(crate) async fn create(
+    State(orders): State<Orders>,
+    JsonBody(order): JsonBody<NewOrder>,
+) -> Result<impl IntoResponse, Rejection> {
+    let id = orders.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+    let order = Order { id, order };
+    orders.with(|list| {
+        if list.len() >= MAX_ORDERS {
+            return Err(Rejection::new(Reason::Overloaded).with_detail("No room for more orders."));
+        }
+        list.push(order.clone());
+        Ok(())
+    })?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/orders/{id}"))], Json(order)))
+}
+
+pub(crate) async fn read(
+    State(orders): State<Orders>,
+    Path(id): Path<String>,
+) -> Result<Json<Order>, Rejection> {
+    let found = id.parse().ok().and_then(|id: u64| {
+        orders.with(|list| list.binary_search_by_key(&id, |order| order.id).ok().map(|at| list[at].clone()))
+    });
+    found
+        .map(Json)
+        .ok_or_else(|| Rejection::new(Reason::RouteNotFound).with_detail("There is no such order."))
+}
+
+pub(crate) async fn unknown() -> Rejection {
+    Rejection::new(Reason::RouteNotFound)
+}
+
+/// axum's `Json`, refusing in this family's form: a handler may return a [`Rejection`] like any other response.
+pub(crate) struct JsonBody<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Rejection> {
+        match Json::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(error) => Err(refuse(&error)),
+        }
+    }
+}
+
+fn refuse(error: &JsonRejection) -> Rejection {
+    // The text of serde_json speaks of the caller's own document; of anything else we say nothing.
+    let detail = || excerpt(&error.body_text()).into_owned();
+    match error {
+        JsonRejection::MissingJsonContentType(_) => Rejection::new(Reason::UnsupportedMediaType)
+            .with_header(header::ACCEPT, HeaderValue::from_static("application/json")),
+        JsonRejection::JsonSyntaxError(_) => Rejection::new(Reason::MalformedRequest).with_detail(detail()),
+        JsonRejection::JsonDataError(_) => Rejection::new(Reason::SchemaViolation).with_detail(detail()),
+        other => Rejection::new(Reason::from_status(other.status())),
+    }
+}
