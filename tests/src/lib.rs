@@ -1,5 +1,11 @@
 //! Tests that cross crates, with real servers and real clients. This library holds what they share.
 
+/// The README of the project, whose examples must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub enum Readme {}
+
 /// The generated inventory service.
 #[allow(
     missing_docs,

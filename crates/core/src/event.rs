@@ -74,6 +74,12 @@ impl RequestEvent {
         }
     }
 
+    /// Adds a fact whether or not someone will read it: for the rare facts of a layer outside the log layer,
+    /// which cannot know yet whether a log layer follows.
+    pub fn record_early(&self, name: &'static str, fact: impl Into<Fact>) {
+        self.keep(name, fact.into());
+    }
+
     fn keep(&self, name: &'static str, mut fact: Fact) {
         if let Fact::Text(text) = &mut fact {
             truncate(text, Self::MAX_TEXT);
@@ -124,6 +130,17 @@ mod tests {
             assert_eq!(facts.len(), 2);
             assert_eq!(facts[0], ("b", Fact::from("second")));
             assert!(matches!(&facts[1].1, Fact::Text(text) if text.len() == 256));
+        });
+    }
+
+    #[test]
+    fn a_fact_from_outside_the_log_layer_is_kept() {
+        let event = RequestEvent::default();
+        event.record_early("a", "early");
+        event.enable();
+        event.record("b", "late");
+        event.read(|facts| {
+            assert_eq!(facts, [("a", Fact::from("early")), ("b", Fact::from("late"))]);
         });
     }
 

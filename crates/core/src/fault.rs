@@ -38,7 +38,11 @@ impl Fault {
         #[cfg(feature = "tracing")]
         tracing::error!(target: "bartizan", layer = self.layer, fix = self.fix, "{}", self.what);
         #[cfg(not(feature = "tracing"))]
-        eprintln!("bartizan: {}: {}; fix: {}", self.layer, self.what, self.fix);
+        {
+            // `eprintln!` would panic in the middle of a request where standard error is closed.
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "bartizan: {}: {}; fix: {}", self.layer, self.what, self.fix);
+        }
         true
     }
 }

@@ -22,6 +22,7 @@ mod protocol;
 mod reason;
 mod rejection;
 mod rejection_to_error;
+mod replace;
 mod scope;
 mod stack;
 mod violation;
@@ -52,7 +53,8 @@ pub use self::{
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
     scope::{Scoped, ScopedBody},
     stack::{
-        AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact, phase,
+        AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact,
+        phase,
     },
     violation::{Location, Violation},
 };

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -14,8 +13,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    Face, Protocol, Reason, Rejection, RequestContext, ResponseBody, ServerLayer, catch::catch, phase,
-    problem,
+    Protocol, Reason, Rejection, RequestContext, ResponseBody, ServerLayer,
+    catch::catch,
+    phase,
+    problem::{self, Style},
+    replace::{Carried, carried, replace},
 };
 
 /// Turns panics, and plain-text or empty errors of foreign layers and handlers, into refusals.
@@ -28,7 +30,8 @@ use crate::{
 ///    router's 404 and 405, a body limit's 413, an extractor's 422. Its headers stay, its text does not: it may
 ///    tell internals.
 /// 3. A gRPC call that was answered by an HTTP error becomes a Trailers-Only status.
-/// 4. A [`Rejection`] that a handler returned gets the request id and the face of the request's protocol.
+/// 4. A [`Rejection`] that a handler returned gets the request id and the face of the request's protocol; one whose
+///    status a layer in between changed is told again under that status.
 ///
 /// It never touches a problem, an API's own JSON error, or an error whose body is a stream.
 ///
@@ -142,12 +145,12 @@ where
 }
 
 fn normalize<B: Body>(response: Response<B>, context: &RequestContext) -> Response<ResponseBody<B>> {
-    if let Some(rejection) = response.extensions().get::<Rejection>() {
-        if rejection.is_addressed() {
-            return response.map(ResponseBody::forward);
-        }
-        let rejection = rejection.clone();
-        return replace(response, rejection, &context.face());
+    if let Some(Carried { rejection, is_stale }) = carried(&response, context.protocol()) {
+        return if is_stale {
+            answer(response, rejection, context)
+        } else {
+            response.map(ResponseBody::forward)
+        };
     }
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || !is_foreign(&response, context) {
@@ -157,7 +160,16 @@ fn normalize<B: Body>(response: Response<B>, context: &RequestContext) -> Respon
     if let Some(delay) = retry_after(&response) {
         rejection = rejection.with_retry_after(delay);
     }
-    replace(response, rejection, &context.face())
+    answer(response, rejection, context)
+}
+
+fn answer<B: Body>(
+    response: Response<B>,
+    rejection: Rejection,
+    context: &RequestContext,
+) -> Response<ResponseBody<B>> {
+    let render = |rejection: Rejection, headers| rejection.render(&context.face(), &Style::DEFAULT, headers);
+    replace(response, rejection, render)
 }
 
 /// Whether the error was made by someone who knows neither problems nor gRPC.
@@ -180,33 +192,8 @@ fn is_foreign<B: Body>(response: &Response<B>, context: &RequestContext) -> bool
     }
 }
 
+/// The delay in seconds. A date is left in its header, as it stands.
 fn retry_after<B>(response: &Response<B>) -> Option<Duration> {
     let value = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
 }
-
-/// Answers with `rejection` instead of the body of `response`, keeping its extensions and its other headers.
-fn replace<B: Body>(response: Response<B>, rejection: Rejection, face: &Face) -> Response<ResponseBody<B>> {
-    let (mut parts, _) = response.into_parts();
-    rejection.strip_rendering(&mut parts.headers);
-    for name in DESCRIBES_THE_BODY {
-        parts.headers.remove(name);
-    }
-    let rendered = rejection.render(face, &problem::Style::DEFAULT, parts.headers);
-    let (mut rendered, body) = rendered.into_parts();
-    parts.extensions.extend(std::mem::take(&mut rendered.extensions));
-    rendered.extensions = parts.extensions;
-    Response::from_parts(rendered, ResponseBody::full(body.filter(|bytes: &Bytes| !bytes.is_empty())))
-}
-
-/// Fields that spoke of the body that is gone.
-const DESCRIBES_THE_BODY: [header::HeaderName; 8] = [
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_LOCATION,
-    header::CONTENT_RANGE,
-    header::ACCEPT_RANGES,
-    header::ETAG,
-    header::LAST_MODIFIED,
-    header::TRANSFER_ENCODING,
-];

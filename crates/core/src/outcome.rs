@@ -139,8 +139,9 @@ impl Classify for ServerClassifier {
     fn classify(&self, outcome: &Outcome) -> Verdict {
         match outcome.ending {
             Ending::ClientAborted => Verdict::Ignored,
-            Ending::BodyError | Ending::ServiceError | Ending::Panic | Ending::Timeout => Verdict::Failure,
-            Ending::Completed => failure_if(match (outcome.grpc, outcome.status) {
+            Ending::BodyError | Ending::ServiceError | Ending::Panic => Verdict::Failure,
+            // A client too slow to send its request is told so with a 408, which is no failure of the server.
+            Ending::Completed | Ending::Timeout => failure_if(match (outcome.grpc, outcome.status) {
                 (Some(code), _) => code.is_server_error(),
                 (None, status) => status.is_none_or(|status| status.is_server_error()),
             }),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -20,13 +20,17 @@ use crate::{
     catch::catch,
     phase,
     problem::{self, Format, Style},
+    replace::{Carried, carried, replace},
 };
 
 /// How refusals look for the whole service: the outermost layer.
 ///
 /// Every layer renders its refusal in a default form and leaves the [`Rejection`] in the response's extensions.
-/// This layer finds it there and renders it again in the service's own style. It is also the last resort for a
-/// panic outside of [`NormalizeLayer`](crate::NormalizeLayer).
+/// This layer finds it there and renders it again in the service's own style. A response in which a layer in between
+/// put a body of its own, or a status that is no error, is left alone. It is also the last resort for a panic outside
+/// of [`NormalizeLayer`](crate::NormalizeLayer).
+///
+/// Observers inside this layer count the bytes of the default form.
 ///
 /// ```
 /// use bartizan_core::{ProblemLayer, Reason, Rejection};
@@ -139,7 +143,7 @@ impl ProblemLayer {
         Ok(self)
     }
 
-    /// Adds a member to every problem; a member of the refusal's own with that name wins.
+    /// Adds a member to every problem, in place of an earlier one of that name; a refusal's own of that name wins.
     ///
     /// # Errors
     ///
@@ -150,7 +154,9 @@ impl ProblemLayer {
         value: impl Into<serde_json::Value>,
     ) -> Result<Self, ProblemSettingsError> {
         let name = ExtensionName::checked(name).ok_or(ProblemSettingsError::Member(name))?;
-        self.edit().style.members.push((name, value.into()));
+        let members = &mut self.edit().style.members;
+        members.retain(|(known, _)| *known != name);
+        members.push((name, value.into()));
         Ok(self)
     }
 
@@ -177,8 +183,9 @@ impl ProblemLayer {
 
     /// Renders HTTP refusals with a function of the service's own. `None` from it means the usual problem.
     ///
-    /// Status, the refusal's own headers, `Cache-Control` and `Retry-After` stay as the refusal has them: the
-    /// function decides on body, content type and further headers. gRPC refusals are not asked about.
+    /// Status, the refusal's own headers, `Cache-Control`, `X-Content-Type-Options` and `Retry-After` stay as the
+    /// refusal has them: the function decides on body, content type and further headers. It is not asked about
+    /// gRPC refusals, and one that panics counts as `None`.
     pub fn with_renderer(
         mut self,
         renderer: impl Fn(&Rejection) -> Option<Response<Bytes>> + Send + Sync + 'static,
@@ -317,28 +324,17 @@ struct Refuser {
 
 impl Refuser {
     fn restyle<B: Body>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
-        let Some(rejection) = response.extensions().get::<Rejection>() else {
-            return response.map(ResponseBody::forward);
-        };
-        let changed = !self.context.protocol().is_grpc() && response.status() != rejection.reason().status();
-        if !self.settings.restyles && !changed && rejection.is_addressed() {
-            return response.map(ResponseBody::forward);
+        match carried(&response, self.context.protocol()) {
+            Some(Carried { rejection, is_stale }) if is_stale || self.settings.restyles => {
+                replace(response, rejection, |rejection, headers| self.render(rejection, headers))
+            }
+            _ => response.map(ResponseBody::forward),
         }
-        let mut rejection = rejection.clone();
-        if changed {
-            // A layer in between chose another status; the body must not contradict it.
-            rejection = rejection.with_status(response.status());
-        }
-        let (mut parts, _) = response.into_parts();
-        rejection.strip_rendering(&mut parts.headers);
-        let (mut rendered, body) = self.render(rejection, parts.headers).into_parts();
-        parts.extensions.extend(std::mem::take(&mut rendered.extensions));
-        rendered.extensions = parts.extensions;
-        Response::from_parts(rendered, ResponseBody::full(body))
     }
 
     fn render(&self, rejection: Rejection, headers: HeaderMap) -> Response<Option<Bytes>> {
         let face = self.context.face();
+        let rejection = rejection.addressed_to(&face);
         let mut style = Cow::Borrowed(&self.settings.style);
         if self.xml {
             style.to_mut().format = Format::Xml;
@@ -347,13 +343,27 @@ impl Refuser {
             Some(renderer) if !face.protocol.is_grpc() => catch(|| renderer(&rejection)).ok().flatten(),
             _ => None,
         };
-        let response = rejection.render(&face, &style, headers);
         match custom {
-            Some(custom) => override_with(response, custom, &face),
-            None => response,
+            Some(mut custom) => {
+                NOT_THE_RENDERERS.iter().chain(rejection.headers().keys()).for_each(|name| {
+                    custom.headers_mut().remove(name);
+                });
+                override_with(rejection.render(&face, &style, headers), custom, &face)
+            }
+            None => rejection.render(&face, &style, headers),
         }
     }
 }
+
+/// What a renderer of the service's own does not decide on.
+const NOT_THE_RENDERERS: [HeaderName; 6] = [
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::RETRY_AFTER,
+    header::TRANSFER_ENCODING,
+    header::X_CONTENT_TYPE_OPTIONS,
+];
 
 /// The custom body and headers over those of the usual rendering.
 fn override_with(
@@ -363,9 +373,11 @@ fn override_with(
 ) -> Response<Option<Bytes>> {
     let (parts, body) = custom.into_parts();
     let headers = response.headers_mut();
-    headers.remove(http::header::CONTENT_TYPE);
-    headers.remove(http::header::CONTENT_LENGTH);
+    headers.remove(header::CONTENT_TYPE);
     headers.extend(parts.headers);
+    if face.head {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
     *response.body_mut() = (!face.head).then_some(body);
     response
 }

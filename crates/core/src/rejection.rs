@@ -47,7 +47,7 @@ struct Inner {
     extensions: Vec<(ExtensionName, serde_json::Value)>,
 }
 
-/// One exhausted quota, for gRPC's `QuotaFailure`.
+/// One exhausted quota: an entry of gRPC's `QuotaFailure`, and of the problem's `violated-policies`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaViolation {
     /// What the quota is about, without any value of the caller: the policy's name.
@@ -312,14 +312,14 @@ impl Rejection {
         &self.0.headers
     }
 
-    /// What is wrong with the input.
+    /// What is wrong with the input. A bug has none to tell of.
     pub fn violations(&self) -> &[Violation] {
-        &self.0.violations
+        if self.0.reason == Reason::Internal { &[] } else { &self.0.violations }
     }
 
     /// Whether there were more violations than are kept.
     pub fn is_truncated(&self) -> bool {
-        self.0.truncated
+        self.0.truncated && self.0.reason != Reason::Internal
     }
 
     /// Exhausted quotas.
@@ -327,9 +327,9 @@ impl Rejection {
         &self.0.quotas
     }
 
-    /// Extension members.
+    /// Extension members. A bug has none.
     pub fn extensions(&self) -> &[(ExtensionName, serde_json::Value)] {
-        &self.0.extensions
+        if self.0.reason == Reason::Internal { &[] } else { &self.0.extensions }
     }
 
     /// The response to `request`: the default rendering, with this refusal in its extensions.
@@ -341,47 +341,51 @@ impl Rejection {
     /// The response for `face`: the default rendering, with this refusal in its extensions.
     #[must_use]
     pub fn into_response<R: Body>(self, face: &Face) -> Response<ResponseBody<R>> {
-        self.render(face, &problem::Style::DEFAULT, HeaderMap::new()).map(ResponseBody::full)
+        let headers = self.headers().clone();
+        self.render(face, &problem::Style::DEFAULT, headers).map(ResponseBody::full)
     }
 
-    /// Renders in `style`. `headers` are those that other layers added to an earlier rendering.
-    pub(crate) fn render(
-        mut self,
-        face: &Face,
-        style: &problem::Style,
-        headers: HeaderMap,
-    ) -> Response<Option<bytes::Bytes>> {
-        if face.addressed {
+    /// The same refusal, with the id of the request it answers if that is a real one.
+    pub(crate) fn addressed_to(mut self, face: &Face) -> Self {
+        if face.addressed && !(self.0.addressed && self.0.request_id == face.request_id) {
             let inner = self.edit();
             inner.addressed = true;
             inner.request_id.clone_from(&face.request_id);
         }
+        self
+    }
+
+    /// Renders in `style`. `headers` are the response's so far, this refusal's own among them.
+    pub(crate) fn render(
+        self,
+        face: &Face,
+        style: &problem::Style,
+        headers: HeaderMap,
+    ) -> Response<Option<bytes::Bytes>> {
+        let rejection = self.addressed_to(face);
         let mut response = Response::new(());
         *response.headers_mut() = headers;
-        for (name, value) in self.headers() {
-            response.headers_mut().append(name, value.clone());
-        }
         let body = if face.protocol.is_grpc() {
-            grpc::render(&self, face.protocol, style.domain(), &mut response);
+            grpc::render(&rejection, face.protocol, style.domain(), &mut response);
             None
         } else {
-            problem::render(&self, face, style, &mut response)
+            problem::render(&rejection, face, style, &mut response)
         };
-        response.extensions_mut().insert(self);
+        response.extensions_mut().insert(rejection);
         response.map(|()| body)
     }
 
-    /// Removes from `headers` what an earlier rendering of this refusal put there.
+    /// Removes from `headers` what an earlier rendering of this refusal put there. Its own headers stay, as they
+    /// are by now: other layers may have added lines to them.
     pub(crate) fn strip_rendering(&self, headers: &mut HeaderMap) {
-        for name in self.headers().keys() {
+        for name in problem::RENDERED_HEADERS.into_iter().chain(grpc::RENDERED_HEADERS) {
             headers.remove(name);
         }
-        for name in problem::RENDERED_HEADERS {
-            headers.remove(name);
+        if self.0.retry_after.is_some() {
+            headers.remove(header::RETRY_AFTER);
         }
-        let grpc: Vec<_> = headers.keys().filter(|name| grpc::is_rendering_header(name)).cloned().collect();
-        for name in grpc {
-            headers.remove(name);
+        if self.0.reason == Reason::RequestTimeout {
+            headers.remove(header::CONNECTION);
         }
     }
 

@@ -7,11 +7,12 @@ use std::{
 };
 
 use http::Response;
+use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::Rejection;
+use crate::{Rejection, replace::finish};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -48,6 +49,7 @@ impl<S, Req, B> Service<Req> for RejectionToError<S>
 where
     S: Service<Req, Response = Response<B>>,
     S::Error: Into<BoxError>,
+    B: Body,
 {
     type Response = Response<B>;
     type Error = BoxError;
@@ -76,14 +78,16 @@ impl<F, B, E> Future for RejectionToErrorFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     E: Into<BoxError>,
+    B: Body,
 {
     type Output = Result<Response<B>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let response = ready!(self.project().inner.poll(cx)).map_err(Into::into)?;
-        Poll::Ready(match response.extensions().get::<Rejection>() {
-            Some(rejection) => Err(Box::new(rejection.clone())),
-            None => Ok(response),
-        })
+        let Some(rejection) = response.extensions().get::<Rejection>().cloned() else {
+            return Poll::Ready(Ok(response));
+        };
+        finish(response.into_body());
+        Poll::Ready(Err(Box::new(rejection)))
     }
 }

@@ -46,6 +46,16 @@ fn enter<T>(context: Option<&RequestContext>, run: impl FnOnce() -> T) -> T {
     }
 }
 
+impl RequestContext {
+    /// Runs `run` within the scope of this request. Without the feature `scope` it just runs.
+    ///
+    /// A layer that opens the scope calls its inner service in here too: not every service waits for the first
+    /// poll before it works.
+    pub fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
+        enter(Some(self), run)
+    }
+}
+
 pin_project! {
     /// A future that runs within the scope of a request, entered at each poll.
     #[derive(Debug)]
@@ -124,6 +134,7 @@ mod tests {
         context.set_principal(Principal::service("billing").build());
         let subject =
             || current().and_then(|context| context.principal().map(|who| who.subject().to_owned()));
+        assert_eq!(context.enter(subject), Some("billing".into()));
         let seen = Scoped::new(context, async {
             let plain = tokio::spawn(async move { subject() });
             let carried = tokio::spawn(in_scope(async move { subject() }));

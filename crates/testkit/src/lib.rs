@@ -1,1 +1,28 @@
-//! The contract every bartizan layer passes, for the authors of layers.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod checks;
+mod client;
+mod contract;
+mod drive;
+mod echo;
+mod error;
+mod handle;
+mod inner;
+mod layer;
+mod prepare;
+mod probe;
+mod rule;
+mod server;
+mod suite;
+
+pub use self::{
+    body::{BodySender, TestBody},
+    contract::{Contract, Held, contract},
+    error::TestError,
+    handle::Handle,
+    inner::{Call, Inner, InnerFuture, Reply, Script},
+    layer::{AxumLayer, ContractLayer, TestService, TonicLayer},
+    probe::{Probe, Spinning},
+};

@@ -47,7 +47,9 @@ struct Inner {
     protocol: Protocol,
     head: bool,
     http1: bool,
-    request_id: OnceLock<RequestId>,
+    // The request's own id stands for the workflow's until one is set: one cell for the two, as most requests
+    // need no more.
+    request_id: OnceLock<(RequestId, CorrelationId)>,
     correlation_id: OnceLock<CorrelationId>,
     trace: OnceLock<TraceContext>,
     principal: OnceLock<Principal>,
@@ -106,23 +108,24 @@ impl RequestContext {
             protocol: self.0.protocol,
             head: self.0.head,
             http1: self.0.http1,
-            request_id: self.0.request_id.get().cloned(),
+            request_id: self.request_id().cloned(),
         }
     }
 
     /// The id of this request.
     pub fn request_id(&self) -> Option<&RequestId> {
-        self.0.request_id.get()
+        self.0.request_id.get().map(|(request_id, _)| request_id)
     }
 
     /// Sets the id of this request; false if it was set before.
     pub fn set_request_id(&self, id: RequestId) -> bool {
-        self.0.request_id.set(id).is_ok()
+        self.0.request_id.set((id.clone(), id.into())).is_ok()
     }
 
-    /// The id of the workflow this request belongs to.
+    /// The id of the workflow this request belongs to: the request's own id if none was set.
     pub fn correlation_id(&self) -> Option<&CorrelationId> {
-        self.0.correlation_id.get()
+        let implied = || self.0.request_id.get().map(|(_, correlation_id)| correlation_id);
+        self.0.correlation_id.get().or_else(implied)
     }
 
     /// Sets the id of the workflow; false if it was set before.
@@ -232,6 +235,17 @@ mod tests {
         assert!(context.set_principal(Principal::service("first").build()));
         assert!(!context.set_principal(Principal::service("second").build()));
         assert_eq!(RequestContext::of(&mut request).principal().unwrap().subject(), "first");
+    }
+
+    #[test]
+    fn cid_01_a_request_without_a_correlation_id_is_its_own_workflow() {
+        let context = RequestContext::of(&mut Request::new(()));
+        assert_eq!(context.correlation_id(), None);
+        context.set_request_id(RequestId::new("r-1").unwrap());
+        assert_eq!(context.correlation_id().unwrap().as_str(), "r-1");
+        assert!(context.set_correlation_id(CorrelationId::new("w-1").unwrap()));
+        assert_eq!(context.correlation_id().unwrap().as_str(), "w-1");
+        assert_eq!(context.request_id().unwrap().as_str(), "r-1");
     }
 
     #[test]

@@ -6,4 +6,4 @@ mod message;
 mod render;
 
 pub use self::code::GrpcCode;
-pub(crate) use self::render::{DEFAULT_DOMAIN, is_rendering_header, render};
+pub(crate) use self::render::{DEFAULT_DOMAIN, RENDERED_HEADERS, render};

@@ -27,10 +27,8 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const GRPC_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// Whether a header of a gRPC refusal was made by [`render`], and goes when it is rendered again.
-pub(crate) fn is_rendering_header(name: &HeaderName) -> bool {
-    [GRPC_STATUS, GRPC_MESSAGE, GRPC_DETAILS, GRPC_PUSHBACK].contains(name)
-}
+/// What [`render`] sets, and another rendering replaces.
+pub(crate) const RENDERED_HEADERS: [HeaderName; 4] = [GRPC_STATUS, GRPC_MESSAGE, GRPC_DETAILS, GRPC_PUSHBACK];
 
 /// Fills `response` with the status of `rejection`. `response` may hold headers already; they count.
 pub(crate) fn render(rejection: &Rejection, protocol: Protocol, domain: &str, response: &mut Response<()>) {
@@ -56,8 +54,8 @@ pub(crate) fn render(rejection: &Rejection, protocol: Protocol, domain: &str, re
     }
 }
 
-/// The message and details of `rejection` within `room` bytes: violations go first, then all details, then the
-/// end of the message.
+/// The message and details of `rejection` within `room` bytes: violations go first, then the other details from
+/// the last to the first, then the end of the message.
 fn fit(rejection: &Rejection, domain: &str, room: usize) -> (HeaderValue, Option<HeaderValue>) {
     let message = rejection.detail();
     let encoded_message = message::encode(message);
@@ -74,12 +72,13 @@ fn fit(rejection: &Rejection, domain: &str, room: usize) -> (HeaderValue, Option
         if message_size + field_size(&GRPC_DETAILS, details.len()) <= room {
             return (encoded_message, header_value(details));
         }
-        if keep == 0 {
+        // `ErrorInfo` stands first, and so stays longest.
+        if keep > 0 {
+            keep /= 2;
+        } else if status.details.pop().is_none() {
             break;
         }
-        keep /= 2;
     }
-    status.details.clear();
     if message_size <= room {
         return (encoded_message, None);
     }

@@ -55,8 +55,8 @@ pin_project! {
     /// Frames, trailers and size hints pass unchanged. A body counts as complete when it returned its last frame,
     /// and also when it was dropped although nothing more was to come, as servers do: it was at its end when it
     /// was wrapped or after its last frame, it gave all the bytes that its size or `Content-Length` announced, or
-    /// the answer has no body at all (HEAD, 1xx, 204, 304). A gRPC body is complete only after its trailers, or
-    /// when the status is in the head.
+    /// the answer has no body at all (HEAD, 1xx, 204, 304). The bytes of a gRPC body do not complete it: its
+    /// trailers do, or a head that has the status already.
     pub struct ObservedBody<B, O: BodyObserver> {
         #[pin]
         inner: B,
@@ -78,13 +78,13 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
         let needs_trailers = grpc && !response.headers().contains_key("grpc-status") && !bodiless;
         response.map(|inner| {
             let expected = announced.or_else(|| inner.size_hint().exact());
-            let at_end = bodiless || inner.is_end_stream() || expected == Some(0);
+            let ended = bodiless || inner.is_end_stream();
             let watch = Watch {
                 observer: Some(observer),
                 bytes: 0,
                 expected,
                 grpc: None,
-                at_end,
+                ended,
                 needs_trailers,
                 polling: false,
             };
@@ -120,7 +120,7 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
                     this.watch.grpc = GrpcCode::from_headers(trailers);
                     this.watch.settle(BodyEnd::Complete);
                 }
-                this.watch.at_end |= this.inner.is_end_stream();
+                this.watch.ended |= this.inner.is_end_stream();
             }
             Some(Err(_)) => this.watch.settle(BodyEnd::Error),
             None => this.watch.settle(BodyEnd::Complete),
@@ -143,7 +143,9 @@ struct Watch<O: BodyObserver> {
     bytes: u64,
     expected: Option<u64>,
     grpc: Option<GrpcCode>,
-    at_end: bool,
+    /// Nothing more can come, not even trailers.
+    ended: bool,
+    /// The bytes alone do not make it complete.
     needs_trailers: bool,
     /// Set while the inner body runs: still set in `drop` means that it panicked.
     polling: bool,
@@ -152,7 +154,12 @@ struct Watch<O: BodyObserver> {
 impl<O: BodyObserver> Watch<O> {
     fn saw_data(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
-        self.at_end |= self.expected.is_some_and(|expected| self.bytes >= expected);
+    }
+
+    /// Whether a server may drop the body now and have sent all of it.
+    fn is_complete(&self) -> bool {
+        let all_bytes = self.expected.is_some_and(|expected| self.bytes >= expected);
+        self.ended || (all_bytes && !self.needs_trailers)
     }
 
     fn settle(&mut self, end: BodyEnd) {
@@ -166,7 +173,7 @@ impl<O: BodyObserver> Drop for Watch<O> {
     fn drop(&mut self) {
         let end = if self.polling {
             BodyEnd::Panic
-        } else if self.at_end && !self.needs_trailers {
+        } else if self.is_complete() {
             BodyEnd::Complete
         } else if std::thread::panicking() {
             BodyEnd::Panic

@@ -59,13 +59,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         this.watch.polling = true;
-        let polled = this.inner.poll(cx);
+        let mut polled = this.inner.poll(cx);
+        if let (Poll::Ready(Ok(response)), Some(observer)) = (&mut polled, &mut this.watch.observer) {
+            observer.on_response(response);
+        }
         this.watch.polling = false;
         let result = ready!(polled);
-        let mut observer = this.watch.observer.take().expect("not polled again after it was ready");
+        let observer = this.watch.observer.take().expect("not polled again after it was ready");
         match result {
-            Ok(mut response) => {
-                observer.on_response(&mut response);
+            Ok(response) => {
                 let seen = HeadSeen { head: Head::of(&response), observer };
                 Poll::Ready(Ok(ObservedBody::wrap(response, *this.head, seen)))
             }
@@ -79,7 +81,7 @@ where
 
 struct Watch<O: Observer> {
     observer: Option<O>,
-    /// Set while the inner future runs: still set in `drop` means that it panicked.
+    /// Set while the inner future, or the observer, runs: still set in `drop` means that it panicked.
     polling: bool,
 }
 

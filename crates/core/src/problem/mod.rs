@@ -67,15 +67,9 @@ impl<'a> Members<'a> {
     }
 }
 
-/// What [`render`] sets, and another rendering replaces.
-pub(crate) const RENDERED_HEADERS: [HeaderName; 6] = [
-    header::CONTENT_TYPE,
-    header::CONTENT_LENGTH,
-    header::CACHE_CONTROL,
-    header::X_CONTENT_TYPE_OPTIONS,
-    header::RETRY_AFTER,
-    header::CONNECTION,
-];
+/// What [`render`] always sets, and another rendering replaces.
+pub(crate) const RENDERED_HEADERS: [HeaderName; 4] =
+    [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CACHE_CONTROL, header::X_CONTENT_TYPE_OPTIONS];
 
 /// Fills the head of `response` and returns its body; `None` when the request was a HEAD.
 pub(crate) fn render(
@@ -86,20 +80,23 @@ pub(crate) fn render(
 ) -> Option<Bytes> {
     let members = Members::of(rejection, style);
     let (body, content_type) = match style.format {
-        Format::Json => (json::write(&members), "application/problem+json"),
-        Format::Xml => (xml::write(&members), "application/problem+xml"),
+        Format::Json => (json::write(&members), const { HeaderValue::from_static("application/problem+json") }),
+        Format::Xml => (xml::write(&members), const { HeaderValue::from_static("application/problem+xml") }),
     };
     *response.status_mut() = rejection.reason().status();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, content_type);
     // 404, 405, 410, 414 and 501 may be cached without being told so (RFC 9110 section 15.1).
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     if let Some(delay) = rejection.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)));
+        // By way of a string of the exact length: a value made from a number allocates twice.
+        if let Ok(seconds) = HeaderValue::try_from(whole_seconds(delay).to_string()) {
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
     }
     if rejection.reason() == Reason::RequestTimeout && face.http1 {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(header::CONNECTION, const { HeaderValue::from_static("close") });
     }
     if face.head {
         // What GET would have told (RFC 9110 section 8.6), and no byte of it.

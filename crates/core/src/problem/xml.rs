@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::Members;
+use super::{Members, json};
 
 pub(super) fn write(members: &Members<'_>) -> Vec<u8> {
-    // One description of a problem serves both formats: the XML is made from the JSON members.
-    let Ok(Value::Object(object)) = serde_json::to_value(members) else { return Vec::new() };
+    // One description of a problem serves both formats: the XML is made from the JSON.
+    let Ok(Value::Object(object)) = serde_json::from_slice(&json::write(members)) else { return Vec::new() };
     let mut out =
         String::from(r#"<?xml version="1.0" encoding="UTF-8"?><problem xmlns="urn:ietf:rfc:7807">"#);
     for (name, value) in &object {
@@ -37,7 +37,7 @@ fn element(out: &mut String, name: &str, value: &Value) {
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }
 
 fn escape(out: &mut String, text: &str) {

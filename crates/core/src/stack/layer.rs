@@ -7,6 +7,11 @@ use crate::OptionalLayer;
 ///
 /// The types may depend on the layer's own parameters: a limiter by address belongs before authentication, one
 /// by principal after it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer for the server side of a bartizan stack",
+    label = "not a `ServerLayer`",
+    note = "push any other tower layer with `push_foreign`, `push_foreign_at::<phase::…, _>` or `push_fallible`"
+)]
 pub trait ServerLayer {
     /// Where in the stack the layer belongs.
     type Phase: Phase;
@@ -20,6 +25,11 @@ pub trait ServerLayer {
 }
 
 /// A layer of an outgoing stack. The same, with the phases of [`phase::client`](crate::phase::client).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer for the client side of a bartizan stack",
+    label = "not a `ClientLayer`",
+    note = "push any other tower layer with `push_foreign`, `push_foreign_at::<phase::…, _>` or `push_fallible`"
+)]
 pub trait ClientLayer {
     /// Where in the stack the layer belongs.
     type Phase: Phase;
@@ -44,11 +54,6 @@ pub enum Client {}
 ///
 /// `None` keeps the phase and the needs of the layer it stands for, so that a stack does not depend on its
 /// configuration; for the same reason an optional layer provides nothing.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a layer for this side of a bartizan stack",
-    label = "neither a `ServerLayer` for a server stack nor a `ClientLayer` for a client stack",
-    note = "push any other tower layer with `push_foreign`, `push_foreign_at::<phase::…>` or `push_fallible`"
-)]
 pub trait IntoLayer<Side> {
     /// The tower layer.
     type Layer;
