@@ -1,8 +1,10 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "full", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "full"), doc = "One coherent family of tower layers; see the documentation with the feature `full`.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod describe;
 mod fallible;
+pub mod prelude;
 mod stack;
 
 #[doc(inline)]

@@ -90,6 +90,11 @@ macro_rules! id {
                 self.0.to_str().unwrap_or_default()
             }
 
+            /// The bytes of the id: ASCII, and none that a JSON string must escape.
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+
             /// The id as a header value; sharing, not copying.
             pub fn to_header(&self) -> HeaderValue {
                 self.0.clone()

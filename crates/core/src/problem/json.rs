@@ -116,3 +116,36 @@ impl Serialize for Violation {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{QuotaViolation, Reason, Rejection, problem::Style};
+
+    fn problem(rejection: &Rejection) -> Value {
+        serde_json::from_slice(&write(&Members::of(rejection, &Style::DEFAULT))).unwrap()
+    }
+
+    #[test]
+    fn err_12_every_text_is_escaped_as_the_serializer_does() {
+        let controls: String = ('\0'..='\u{a0}').collect();
+        for text in ["", "plain", "a \"quote\"", "back\\slash", "line\nbreak", "ümläut 🦀", &controls] {
+            let rejection = Rejection::new(Reason::MalformedRequest).with_detail(text.to_owned());
+            assert_eq!(problem(&rejection)["detail"], json!(text));
+        }
+    }
+
+    #[test]
+    fn rl_06_exhausted_quotas_are_the_violated_policies() {
+        let quota = |subject| QuotaViolation { subject, description: "".into() };
+        let rejection = Rejection::new(Reason::RateLimited);
+        assert_eq!(problem(&rejection).get("violated-policies"), None);
+        let rejection = rejection.with_quota(quota("daily".into())).with_quota(quota("a\"b".into()));
+        assert_eq!(problem(&rejection)["violated-policies"], json!(["daily", "a\"b"]));
+        let xml = super::super::xml::write(&Members::of(&rejection, &Style::DEFAULT));
+        let xml = String::from_utf8(xml).unwrap();
+        assert!(xml.contains("<violated-policies><i>daily</i>"), "{xml}");
+    }
+}

@@ -1,0 +1,17 @@
+//! What most services need, in one `use`: the stack, the layers of the enabled features, and their first settings.
+
+#[cfg(feature = "access-log")]
+pub use bartizan_access_log::AccessLogLayer;
+#[cfg(feature = "auth")]
+pub use bartizan_auth::{ApiKey, ApiKeyLayer, RequireLayer, StaticKeys};
+#[cfg(feature = "client-addr")]
+pub use bartizan_client_addr::ClientAddrLayer;
+pub use bartizan_core::{NormalizeLayer, Principal, ProblemLayer, Reason, Rejection, RequestContext, fact, phase};
+#[cfg(feature = "correlation-id")]
+pub use bartizan_correlation_id::CorrelationIdLayer;
+#[cfg(feature = "metrics")]
+pub use bartizan_metrics::MetricsLayer;
+#[cfg(feature = "rate-limit")]
+pub use bartizan_rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
+
+pub use crate::Stack;

@@ -1,0 +1,128 @@
+//! Every metric, event and fact of this crate, by name.
+
+use bartizan_core::{RequestContext, RequestId};
+
+use crate::inbound::Why;
+
+/// How many ids were replaced, by reason.
+#[cfg(feature = "metrics")]
+const REPLACED: &str = "bartizan_request_ids_replaced_total";
+
+/// Which of the two ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    Request,
+    Correlation,
+}
+
+impl Which {
+    /// The fact of the wide event that says why the id was replaced.
+    pub(crate) fn replaced_fact(self) -> &'static str {
+        match self {
+            Self::Request => "correlation_id.request_id_replaced",
+            Self::Correlation => "correlation_id.correlation_id_replaced",
+        }
+    }
+
+    /// The fact of the wide event that keeps what the caller sent.
+    pub(crate) fn original_fact(self) -> &'static str {
+        match self {
+            Self::Request => "correlation_id.original_request_id",
+            Self::Correlation => "correlation_id.original_correlation_id",
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request_id",
+            Self::Correlation => "correlation_id",
+        }
+    }
+}
+
+/// Counts and tells what the layer did. Clones count together.
+#[derive(Clone, Default)]
+pub(crate) struct Telemetry {
+    #[cfg(feature = "metrics")]
+    counters: std::sync::Arc<metric::Counters>,
+}
+
+impl Telemetry {
+    /// An id gave way to `by`. What the caller sent is not told: it may hold anything.
+    #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+    pub(crate) fn replaced(&self, which: Which, why: Why, by: &RequestId) {
+        #[cfg(feature = "metrics")]
+        self.counters.increment(why);
+        #[cfg(feature = "tracing")]
+        tracing::debug!(
+            target: "bartizan::correlation_id",
+            id = which.as_str(),
+            reason = why.as_str(),
+            by = by.as_str(),
+            "replaced an id",
+        );
+    }
+}
+
+/// The request has its ids: the span that is open around it may carry them.
+#[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
+#[inline]
+pub(crate) fn identified(context: &RequestContext) {
+    #[cfg(feature = "tracing")]
+    {
+        let span = tracing::Span::current();
+        if let (Some(request), Some(correlation)) = (context.request_id(), context.correlation_id()) {
+            span.record("request_id", request.as_str());
+            span.record("correlation_id", correlation.as_str());
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+mod metric {
+    use std::{ptr, sync::Arc};
+
+    use arc_swap::ArcSwapOption;
+    use metrics::{Counter, Key, Label, Level, Metadata, Recorder, Unit};
+
+    use super::{REPLACED, Why};
+
+    /// One handle per reason, resolved for the recorder in force and again when another one is.
+    #[derive(Default)]
+    pub(super) struct Counters(ArcSwapOption<Resolved>);
+
+    struct Resolved {
+        recorder: usize,
+        by_reason: [Counter; Why::ALL.len()],
+    }
+
+    impl Counters {
+        pub(super) fn increment(&self, why: Why) {
+            metrics::with_recorder(|recorder| {
+                let address = ptr::from_ref(recorder).addr();
+                if let Some(known) = &*self.0.load()
+                    && known.recorder == address
+                {
+                    return known.by_reason[why as usize].increment(1);
+                }
+                let fresh = Resolved { recorder: address, by_reason: resolve(recorder) };
+                fresh.by_reason[why as usize].increment(1);
+                self.0.store(Some(Arc::new(fresh)));
+            });
+        }
+    }
+
+    fn resolve(recorder: &dyn Recorder) -> [Counter; Why::ALL.len()] {
+        recorder.describe_counter(
+            REPLACED.into(),
+            Some(Unit::Count),
+            "Request and correlation ids that were replaced, by reason.".into(),
+        );
+        let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+        Why::ALL.map(|why| {
+            let label = Label::from_static_parts("reason", why.as_str());
+            recorder.register_counter(&Key::from_parts(REPLACED, vec![label]), &metadata)
+        })
+    }
+}
