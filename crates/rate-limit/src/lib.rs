@@ -1,1 +1,114 @@
-//! Keyed rate limiting for tower services: GCRA, bounded memory, honest Retry-After.
+//! Rate limits per caller, for HTTP and gRPC services on tower: so many requests per second, minute or hour, and
+//! no more at once than a burst. Exact per caller (GCRA, decided by [`governor`]), in memory that has a bound.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use bartizan_core::{ClientAddr, RequestContext};
+//! use bartizan_rate_limit::{PerClientAddr, Rate, RateLimitLayer};
+//! use http::{Request, Response};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // 100 at once, and one more each minute.
+//! let limit = RateLimitLayer::new(Rate::per_minute(1)?.burst(100)?).by(PerClientAddr);
+//! let orders = limit.layer(service_fn(async |_: Request<String>| {
+//!     Ok::<_, Infallible>(Response::new(String::from("[]")))
+//! }));
+//!
+//! let request = || {
+//!     let mut request = Request::new(String::new());
+//!     // What `ClientAddrLayer`, further out, does.
+//!     RequestContext::of(&mut request).set_client_addr(ClientAddr::new([192, 0, 2, 7].into()));
+//!     request
+//! };
+//! for _ in 0..100 {
+//!     assert_eq!(orders.clone().oneshot(request()).await?.status(), 200);
+//! }
+//! let refused = orders.oneshot(request()).await?;
+//! assert_eq!(refused.status(), 429);
+//! assert_eq!(refused.headers()["content-type"], "application/problem+json");
+//! assert_eq!(refused.headers()["retry-after"], "60");
+//! # Ok(()) }
+//! ```
+//!
+//! # Behaviour
+//!
+//! 1. **Key.** [`PerClientAddr`], [`PerPrincipal`], [`Global`] or a closure in a [`KeyFn`] says whose bucket a
+//!    request takes from. A request without a key takes from one bucket that all such requests share, or is
+//!    refused, see [`MissingKey`]; it is never unlimited, and never an error. For the first one by address or by
+//!    principal, what is missing in the stack is reported once, with its fix.
+//! 2. **Decision.** A bucket holds `burst` requests and fills by one every `period / limit`. A request that finds
+//!    it empty is refused and takes nothing. Time is read once per request, shared with the other layers.
+//! 3. **Refusal.** HTTP: 429 with `Retry-After`, rounded up to whole seconds and at least 1, `Cache-Control:
+//!    no-store`, and a problem (RFC 9457) of the registered type `quota-exceeded` that names the policy in
+//!    `violated-policies`. gRPC: RESOURCE_EXHAUSTED with `RetryInfo`, `QuotaFailure` and `grpc-retry-pushback-ms`.
+//!    A caller that waits as long as it was told is let through, if nobody takes its place.
+//! 4. **Memory.** At most [`with_max_keys`](RateLimitLayer::with_max_keys) keys are remembered, 100 000 by
+//!    default, each in a fixed number of bytes whatever callers send. A new key takes the place of one whose bucket
+//!    is full again, never of one that is still limited. While there is no such place, new keys share a bucket of
+//!    the same rate; that is counted, and reported once. There is no background task.
+//! 5. **State** belongs to the [`RateLimitLayer`] value and is shared by its clones and its services.
+//!
+//! # Deployment
+//!
+//! - The limit holds per process: three instances behind a balancer let through three times the rate.
+//! - State is gone after a restart: every bucket is full again.
+//! - Behind a proxy all callers have the proxy's address until the layer that finds the address knows the proxy.
+//! - Give each limit of a service a [name](RateLimitLayer::with_name) of its own; it is in refusals and metrics.
+//!
+//! # Place in a stack
+//!
+//! A limit by address stands after the layer that finds the address and before authentication (phase
+//! `address_limit`), so that a flood of bad credentials costs little; one by principal after authentication (phase
+//! `principal_limit`); [`Global`] in phase `load`. A checked stack does not build in another order. On its own, in
+//! a `ServiceBuilder` or under `Router::layer`, the layer works just as well, with the same needs.
+//!
+//! The wide event gets `rate_limit.policy`, `rate_limit.remaining` and, of a refusal,
+//! `rate_limit.retry_after_seconds`; of several limits the last that decided.
+//!
+//! # Features
+//!
+//! All off by default.
+//!
+//! - `metrics`: `bartizan_rate_limit_decisions_total{policy,outcome}` with the outcomes `allowed`, `limited` and
+//!   `no_key`, `bartizan_rate_limit_keys{policy}`, `bartizan_rate_limit_evictions_total{policy}` for keys that gave
+//!   their place to a new one, `bartizan_rate_limit_overflows_total{policy}` for requests of keys without a place.
+//! - `serde`: a [`Rate`] in a configuration is its text, `50/s burst 100`.
+//! - `tracing`: faults are `tracing` events instead of lines on standard error.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod config;
+mod decision;
+mod extract;
+mod fingerprint;
+mod gcra;
+mod head;
+mod key;
+mod layer;
+mod limiter;
+mod policy;
+mod rate;
+mod rate_text;
+mod refusal;
+mod service;
+mod store;
+mod telemetry;
+
+pub use self::{
+    config::{ConfigError, MissingKey},
+    decision::Decision,
+    extract::{Global, KeyExtractor, KeyFn, PerClientAddr, PerPrincipal},
+    head::RequestHead,
+    key::Key,
+    layer::{RateLimitLayer, Unkeyed},
+    limiter::Limiter,
+    rate::Rate,
+    service::RateLimit,
+};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,107 @@
+//! Whose requests a limit counts together.
+
+use std::{borrow::Cow, fmt, net::IpAddr};
+
+use bartizan_core::{ClientAddr, Principal};
+
+/// Whose requests a limit counts together: an address, a principal, a text, a number.
+///
+/// Borrows from the request; nothing of it is kept. A limiter in memory remembers a fixed 24 bytes per key:
+/// addresses, numbers and texts of up to 16 bytes as they are, all else as a 128-bit SipHash under a secret of
+/// the process. Keys of different kinds never meet: the text `7` is not the number 7.
+///
+/// ```
+/// use bartizan_rate_limit::Key;
+///
+/// let tenant = Key::text("acme");
+/// assert_eq!(format!("{tenant:?}"), "Key(text)", "a key may be a credential: it is not printed");
+/// ```
+#[derive(Clone)]
+pub struct Key<'a>(pub(crate) Repr<'a>);
+
+#[derive(Clone)]
+pub(crate) enum Repr<'a> {
+    Addr(IpAddr),
+    Principal(&'a Principal),
+    Number(u64),
+    Bytes(Cow<'a, [u8]>),
+    /// Requests without a key.
+    Unknown,
+}
+
+impl<'a> Key<'a> {
+    /// A caller's address: IPv4 whole, IPv6 by the prefix that [`ClientAddr::key`] says.
+    pub fn client_addr(addr: ClientAddr) -> Self {
+        Self(Repr::Addr(addr.key()))
+    }
+
+    /// An authenticated caller: its kind, issuer and subject, whatever credential it used.
+    pub fn principal(principal: &'a Principal) -> Self {
+        Self(Repr::Principal(principal))
+    }
+
+    /// A number.
+    pub fn number(number: u64) -> Self {
+        Self(Repr::Number(number))
+    }
+
+    /// A text, borrowed or owned.
+    pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self(Repr::Bytes(match text.into() {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }))
+    }
+
+    /// Bytes, such as a header's value. A text is the same key as its bytes.
+    pub fn bytes(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self(Repr::Bytes(bytes.into()))
+    }
+
+    /// The key of all requests that have none.
+    pub(crate) fn unknown() -> Self {
+        Self(Repr::Unknown)
+    }
+}
+
+impl From<ClientAddr> for Key<'_> {
+    fn from(addr: ClientAddr) -> Self {
+        Self::client_addr(addr)
+    }
+}
+
+impl<'a> From<&'a Principal> for Key<'a> {
+    fn from(principal: &'a Principal) -> Self {
+        Self::principal(principal)
+    }
+}
+
+impl<'a> From<&'a str> for Key<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<String> for Key<'_> {
+    fn from(text: String) -> Self {
+        Self::text(text)
+    }
+}
+
+impl From<u64> for Key<'_> {
+    fn from(number: u64) -> Self {
+        Self::number(number)
+    }
+}
+
+impl fmt::Debug for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Repr::Addr(_) => "Key(address)",
+            Repr::Principal(_) => "Key(principal)",
+            Repr::Number(_) => "Key(number)",
+            Repr::Bytes(_) => "Key(text)",
+            Repr::Unknown => "Key(unknown)",
+        })
+    }
+}

@@ -1,0 +1,178 @@
+//! Every metric of the crate.
+//!
+//! Handles are resolved once per recorder, which is told by its address. They stand in a list that only grows, up
+//! to some few recorders: the usual case is one look at its first entry, without a lock or a shared counter.
+
+/// What became of a request, as the label `outcome`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Allowed,
+    Limited,
+    /// Refused because it has no key.
+    NoKey,
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) use self::enabled::Telemetry;
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) use self::disabled::Telemetry;
+
+#[cfg(feature = "metrics")]
+mod enabled {
+    use std::{fmt, sync::OnceLock};
+
+    use metrics::{
+        Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder,
+    };
+
+    use super::Outcome;
+
+    const DECISIONS: &str = "bartizan_rate_limit_decisions_total";
+    const KEYS: &str = "bartizan_rate_limit_keys";
+    const EVICTIONS: &str = "bartizan_rate_limit_evictions_total";
+    const OVERFLOWS: &str = "bartizan_rate_limit_overflows_total";
+
+    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+    /// The metrics of one limit.
+    pub(crate) struct Telemetry {
+        policy: SharedString,
+        first: Link,
+    }
+
+    type Link = OnceLock<Box<Resolved>>;
+
+    /// The handles of one recorder.
+    struct Resolved {
+        recorder: Identity,
+        handles: Handles,
+        next: Link,
+    }
+
+    /// The address and the size, as recorders without size have no address of their own.
+    type Identity = (usize, usize);
+
+    struct Handles {
+        allowed: Counter,
+        limited: Counter,
+        no_key: Counter,
+        keys: Gauge,
+        evictions: Counter,
+        overflows: Counter,
+    }
+
+    impl Telemetry {
+        pub(crate) fn new(policy: &str) -> Self {
+            Self { policy: policy.to_owned().into(), first: Link::new() }
+        }
+
+        #[inline]
+        pub(crate) fn decided(&self, outcome: Outcome) {
+            self.with(|handles| {
+                match outcome {
+                    Outcome::Allowed => &handles.allowed,
+                    Outcome::Limited => &handles.limited,
+                    Outcome::NoKey => &handles.no_key,
+                }
+                .increment(1);
+            });
+        }
+
+        #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 keys")]
+        pub(crate) fn keys(&self, keys: usize) {
+            self.with(|handles| handles.keys.set(keys as f64));
+        }
+
+        pub(crate) fn evicted(&self) {
+            self.with(|handles| handles.evictions.increment(1));
+        }
+
+        pub(crate) fn overflowed(&self) {
+            self.with(|handles| handles.overflows.increment(1));
+        }
+
+        fn with(&self, count: impl FnOnce(&Handles)) {
+            /// More than a process has: the one before anything was installed, the global one, a local one.
+            const MOST_RECORDERS: usize = 4;
+            with_recorder(|recorder| {
+                let identity = (std::ptr::from_ref(recorder).cast::<()>() as usize, size_of_val(recorder));
+                let mut link = &self.first;
+                for _ in 0..MOST_RECORDERS {
+                    let resolved =
+                        link.get_or_init(|| Box::new(Resolved::new(recorder, identity, &self.policy)));
+                    if resolved.recorder == identity {
+                        return count(&resolved.handles);
+                    }
+                    link = &resolved.next;
+                }
+                count(&Handles::resolve(recorder, &self.policy));
+            });
+        }
+    }
+
+    impl Resolved {
+        fn new(recorder: &dyn Recorder, identity: Identity, policy: &SharedString) -> Self {
+            Self { recorder: identity, handles: Handles::resolve(recorder, policy), next: Link::new() }
+        }
+    }
+
+    impl Handles {
+        #[cold]
+        fn resolve(recorder: &dyn Recorder, policy: &SharedString) -> Self {
+            describe(recorder);
+            let policy = Label::new("policy", policy.clone());
+            let decisions = |outcome| {
+                let labels = vec![policy.clone(), Label::from_static_parts("outcome", outcome)];
+                recorder.register_counter(&Key::from_parts(DECISIONS, labels), &METADATA)
+            };
+            let own = |name| Key::from_parts(KeyName::from_const_str(name), vec![policy.clone()]);
+            Self {
+                allowed: decisions("allowed"),
+                limited: decisions("limited"),
+                no_key: decisions("no_key"),
+                keys: recorder.register_gauge(&own(KEYS), &METADATA),
+                evictions: recorder.register_counter(&own(EVICTIONS), &METADATA),
+                overflows: recorder.register_counter(&own(OVERFLOWS), &METADATA),
+            }
+        }
+    }
+
+    fn describe(recorder: &dyn Recorder) {
+        let counter = |name, text: &'static str| {
+            recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
+        };
+        counter(DECISIONS, "Requests that a rate limit decided on.");
+        counter(EVICTIONS, "Idle keys whose place a new key took.");
+        counter(OVERFLOWS, "Requests of new keys that found no place and shared a bucket.");
+        recorder.describe_gauge(KEYS.into(), Some(Unit::Count), "Keys that have a bucket.".into());
+    }
+
+    impl fmt::Debug for Telemetry {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Telemetry").field("policy", &self.policy).finish_non_exhaustive()
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod disabled {
+    use super::Outcome;
+
+    #[derive(Debug)]
+    pub(crate) struct Telemetry;
+
+    impl Telemetry {
+        pub(crate) fn new(_policy: &str) -> Self {
+            Self
+        }
+
+        pub(crate) fn decided(&self, _outcome: Outcome) {}
+
+        pub(crate) fn keys(&self, _keys: usize) {}
+
+        pub(crate) fn evicted(&self) {}
+
+        pub(crate) fn overflowed(&self) {}
+    }
+}

@@ -1,0 +1,49 @@
+//! What every layer keeps.
+
+use bartizan_core::{ClientAddr, Principal, Reason, RequestContext};
+use bartizan_rate_limit::{Global, MissingKey, PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
+use http::Request;
+
+fn from_client(request: &mut Request<()>) {
+    let addr = ClientAddr::new("192.0.2.7".parse().unwrap());
+    RequestContext::of(request).set_client_addr(addr);
+}
+
+fn by_billing(request: &mut Request<()>) {
+    RequestContext::of(request).set_principal(Principal::service("billing").build());
+}
+
+/// Few at once, and the next in an hour: real time does not matter.
+fn few() -> Rate {
+    Rate::new(1, std::time::Duration::from_secs(3_600)).unwrap().burst(3).unwrap()
+}
+
+fn many() -> Rate {
+    Rate::per_second(100_000).unwrap()
+}
+
+#[test]
+fn a_limit_by_address_keeps_the_contract() {
+    bartizan_testkit::contract(|| {
+        RateLimitLayer::new(many()).by(PerClientAddr).with_missing_key(MissingKey::Refuse)
+    })
+    .accept(from_client)
+    .refuse(Reason::PermissionDenied, |_| {})
+    .refuse_after(3, Reason::RateLimited, || RateLimitLayer::new(few()).by(PerClientAddr))
+    .check();
+}
+
+#[test]
+fn a_limit_by_principal_keeps_the_contract() {
+    bartizan_testkit::contract(|| RateLimitLayer::new(many()).by(PerPrincipal))
+        .accept(by_billing)
+        .refuse_after(3, Reason::RateLimited, || RateLimitLayer::new(few()).by(PerPrincipal))
+        .check();
+}
+
+#[test]
+fn a_global_limit_keeps_the_contract_without_any_other_layer() {
+    bartizan_testkit::contract(|| RateLimitLayer::new(many()).by(Global))
+        .refuse_after(3, Reason::RateLimited, || RateLimitLayer::new(few()).by(Global))
+        .check();
+}
