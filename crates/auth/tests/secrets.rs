@@ -1,0 +1,142 @@
+//! No text that the crate produces holds a secret.
+#![cfg(all(feature = "metrics", feature = "tracing"))]
+
+mod support;
+
+use std::{
+    fmt::Debug,
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use bartizan_auth::{ApiKey, ApiKeyLayer, KeyStore, StaticKeys, StoredKey};
+use bartizan_core::RequestContext;
+use http::Request;
+use metrics_util::debugging::DebuggingRecorder;
+use tower::Layer;
+use tracing_subscriber::fmt::MakeWriter;
+
+use self::support::{get, send, with_key};
+
+/// All that was said, in one place.
+#[derive(Clone, Default)]
+struct Everything(Arc<Mutex<String>>);
+
+impl Everything {
+    fn add(&self, text: impl AsRef<str>) {
+        self.0.lock().unwrap().push_str(text.as_ref());
+    }
+
+    fn debug(&self, value: &dyn Debug) {
+        self.add(format!("{value:?}{value:#?}"));
+    }
+
+    fn error(&self, error: &(dyn std::error::Error + 'static)) {
+        self.debug(&error);
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self.add(error.to_string());
+            next = error.source();
+        }
+    }
+}
+
+impl Write for Everything {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.add(String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Everything {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn key_02_log_05_no_debug_log_error_or_metric_holds_a_secret() {
+    let key = ApiKey::generate("orders").unwrap();
+    let forgery = key.record("x").rotate().unwrap();
+    let stranger = ApiKey::generate("orders").unwrap();
+    let seen = Everything::default();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
+
+    let record = key.record("billing");
+    let keys = StaticKeys::new([record.clone()]).unwrap();
+    let layer = ApiKeyLayer::new(keys.clone()).with_query_parameter("api_key").unwrap();
+    for value in [
+        &key as &dyn Debug,
+        &record,
+        &keys,
+        &keys.lookup(key.id()),
+        &layer,
+        &layer.layer(()),
+        &StoredKey::new(record.clone()),
+    ] {
+        seen.debug(value);
+    }
+    let config = |digest: &str| format!(r#"[{{"id":"orders_a","digests":["{digest}"],"owner":"x"}}]"#);
+    seen.error(&serde_json::from_str::<StaticKeys>(&config(key.expose())).unwrap_err());
+    seen.error(&format!("{}x", key.expose()).parse::<ApiKey>().unwrap_err());
+    seen.error(&ApiKey::generate(key.expose()).unwrap_err());
+    seen.error(&layer.clone().with_realm(&format!("\n{}", key.expose())).unwrap_err());
+    seen.error(&layer.clone().with_bypass(&format!("/?api_key={}", key.expose())).unwrap_err());
+
+    let work = async || {
+        let mut typo = key.expose().to_owned();
+        typo.push('x');
+        let header = |value: &str| get("/").header("x-api-key", value).body(String::new()).unwrap();
+        let query = |value: &str| get(&format!("/?api_key={value}")).body(String::new()).unwrap();
+        let twice = get("/").header("x-api-key", key.expose()).header("x-api-key", key.expose());
+        for mut request in [
+            with_key(&key),
+            with_key(&forgery),
+            with_key(&stranger),
+            header(&typo),
+            query(key.expose()),
+            query(&typo),
+            twice.body(String::new()).unwrap(),
+        ] {
+            let context = RequestContext::of(&mut request);
+            context.event().enable();
+            let answer = send(&layer, request).await;
+            seen.debug(&answer); // With what reached the handler, and the refusal in the response's extensions.
+            seen.debug(&context);
+            seen.debug(context.event());
+            let refusal = answer.response.extensions().get::<bartizan_core::Rejection>();
+            seen.add(refusal.and_then(|it| it.cause()).unwrap_or_default());
+        }
+        let kept = layer.clone().with_credential_kept();
+        seen.debug(&send(&kept, with_key(&key)).await.handled.unwrap().headers);
+        seen.debug(&send(&kept, Request::default()).await);
+    };
+    metrics::with_local_recorder(&recorder, || {
+        tracing::subscriber::with_default(subscriber, || {
+            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
+        });
+    });
+    seen.debug(&snapshotter.snapshot().into_vec());
+
+    let text = seen.0.lock().unwrap();
+    for part in
+        ["wrong_secret", "unknown_key", "malformed", "bartizan_auth_decisions_total", "billing", key.id()]
+    {
+        assert!(text.contains(part), "the search sees what was said: {part}");
+    }
+    for key in [&key, &forgery, &stranger] {
+        let secret = &key.expose()[key.id().len() + 1..][..32];
+        for length in [32, 12] {
+            assert!(!text.contains(&secret[..length]) && !text.contains(&secret[32 - length..]));
+        }
+    }
+}
