@@ -1,1 +1,25 @@
-//! One structured JSON log line per request for tower services, written off the request path.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod fields;
+mod handle;
+mod hash;
+mod json;
+mod layer;
+mod line;
+mod log;
+mod record;
+mod service;
+mod severity;
+mod telemetry;
+mod timestamp;
+mod writer;
+
+pub use self::{
+    fields::FieldSet,
+    handle::{FlushError, LogGuard, LogHandle},
+    layer::{AccessLogLayer, ConfigError},
+    record::Record,
+    service::{AccessLog, ResponseBody, ResponseFuture},
+    telemetry::DROPPED,
+};

@@ -1,0 +1,335 @@
+//! Writing one line of JSON that is always whole, always one line and never too long.
+
+/// The longest line, its line feed included.
+pub(crate) const MAX_LINE: usize = 16 * 1024;
+
+/// The most bytes of one text; more is cut.
+const MAX_TEXT: usize = 1024;
+
+/// `,"name":` at compile time: what stands before a value. The text is written in one piece of known length.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":")
+    };
+    ($name:literal: $value:literal) => {
+        concat!(",\"", $name, "\":\"", $value, "\"")
+    };
+}
+pub(crate) use key;
+
+const TRUNCATED: &[u8] = b",\"truncated\":true";
+const CLOSE: &[u8] = b"}\n";
+
+/// What members may fill.
+const ROOM: usize = MAX_LINE - TRUNCATED.len() - CLOSE.len();
+
+/// A JSON object under construction, at the end of a buffer.
+///
+/// A member that does not fit is left out as a whole, so that the line is valid at every length.
+pub(crate) struct JsonLine<'a> {
+    buffer: &'a mut Vec<u8>,
+    start: usize,
+    truncated: bool,
+}
+
+/// The place of one value.
+pub(crate) struct Value<'a, 'b>(&'a mut JsonLine<'b>);
+
+impl<'a> JsonLine<'a> {
+    /// Begins with the first member, whose `opening` is `{"name":`.
+    #[inline(always)]
+    pub(crate) fn begin(
+        buffer: &'a mut Vec<u8>,
+        opening: &'static str,
+        write: impl FnOnce(Value<'_, 'a>),
+    ) -> Self {
+        let start = buffer.len();
+        let mut line = Self { buffer, start, truncated: false };
+        line.buffer.extend_from_slice(opening.as_bytes());
+        write(Value(&mut line));
+        line
+    }
+
+    /// Writes a member; `key` is made by [`key!`].
+    #[inline(always)]
+    pub(crate) fn member(&mut self, key: &'static str, write: impl FnOnce(Value<'_, 'a>)) {
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(key.as_bytes());
+        write(Value(self));
+        self.fit(before);
+    }
+
+    /// Writes a member that is known as a whole; made by [`key!`].
+    #[inline(always)]
+    pub(crate) fn constant(&mut self, member: &'static str) {
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(member.as_bytes());
+        self.fit(before);
+    }
+
+    /// Writes a member whose key is any text, with something in front of it.
+    pub(crate) fn member_named(&mut self, prefix: &str, key: &str, write: impl FnOnce(Value<'_, 'a>)) {
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(b",\"");
+        escape(self.buffer, prefix);
+        self.text(key);
+        self.buffer.extend_from_slice(b"\":");
+        write(Value(self));
+        self.fit(before);
+    }
+
+    /// Takes back what was written from `before` on if it is too much.
+    #[inline(always)]
+    fn fit(&mut self, before: usize) {
+        if self.buffer.len() - self.start > ROOM {
+            self.buffer.truncate(before);
+            self.truncated = true;
+        }
+    }
+
+    pub(crate) fn end(self) {
+        if self.truncated {
+            self.buffer.extend_from_slice(TRUNCATED);
+        }
+        self.buffer.extend_from_slice(CLOSE);
+    }
+
+    fn text(&mut self, text: &str) {
+        let mut end = text.len();
+        if end > MAX_TEXT {
+            self.truncated = true;
+            end = MAX_TEXT;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+        }
+        escape(self.buffer, &text[..end]);
+    }
+}
+
+impl Value<'_, '_> {
+    /// Any text.
+    pub(crate) fn text(self, text: &str) {
+        self.0.buffer.push(b'"');
+        self.0.text(text);
+        self.0.buffer.push(b'"');
+    }
+
+    /// Any text between two that need no escaping.
+    pub(crate) fn phrase(self, first: &str, text: &str, last: &str) {
+        self.0.buffer.push(b'"');
+        self.0.buffer.extend_from_slice(first.as_bytes());
+        self.0.buffer.push(b' ');
+        self.0.text(text);
+        self.0.buffer.push(b' ');
+        self.0.buffer.extend_from_slice(last.as_bytes());
+        self.0.buffer.push(b'"');
+    }
+
+    /// A short text that needs no escaping.
+    #[inline]
+    pub(crate) fn plain(self, text: &[u8]) {
+        self.plain_with(|buffer| buffer.extend_from_slice(text));
+    }
+
+    /// A short text that needs no escaping.
+    #[inline]
+    pub(crate) fn plain_with(self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.0.buffer.push(b'"');
+        write(self.0.buffer);
+        self.0.buffer.push(b'"');
+    }
+
+    #[inline]
+    pub(crate) fn unsigned(self, number: impl itoa::Integer) {
+        self.0.buffer.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    }
+
+    /// A number; JSON has no infinity and no NaN, which are `null`.
+    pub(crate) fn float(self, number: f64) {
+        if number.is_finite() {
+            // Debug is the shortest form that reads back the same, with an exponent where that is shorter.
+            push_display(self.0.buffer, format_args!("{number:?}"));
+        } else {
+            self.0.buffer.extend_from_slice(b"null");
+        }
+    }
+
+    pub(crate) fn bool(self, value: bool) {
+        self.0.buffer.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// A number of thousandths, as a number with three decimals.
+    #[inline]
+    pub(crate) fn thousandths(self, number: u64) {
+        self.0.buffer.extend_from_slice(itoa::Buffer::new().format(number / 1000).as_bytes());
+        self.0.buffer.extend_from_slice(&[b'.', digit(number / 100), digit(number / 10), digit(number)]);
+    }
+}
+
+/// The last decimal digit of `number`.
+#[inline]
+pub(crate) fn digit(number: u64) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+/// Appends what `arguments` show.
+pub(crate) fn push_display(buffer: &mut Vec<u8>, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a vector never fails.
+    let _ = std::io::Write::write_fmt(buffer, arguments);
+}
+
+/// Whether a character stands for itself in a JSON string of plain ASCII.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+/// Whether all characters stand for themselves, as nearly always. Eight at a time, or four and four; those at the end
+/// may overlap with those before.
+#[inline]
+fn are_plain(text: &[u8]) -> bool {
+    if let Some(last) = text.last_chunk() {
+        let chunks = text.as_chunks().0.iter().fold(0, |odd, chunk| odd | odd_of_eight(*chunk));
+        return chunks | odd_of_eight(*last) == 0;
+    }
+    if let (Some([a, b, c, d]), Some([e, f, g, h])) = (text.first_chunk(), text.last_chunk()) {
+        return odd_of_eight([*a, *b, *c, *d, *e, *f, *g, *h]) == 0;
+    }
+    text.iter().all(|byte| is_plain(*byte))
+}
+
+/// Zero when all eight characters are plain.
+#[inline]
+fn odd_of_eight(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let bytes = u64::from_ne_bytes(bytes);
+    // The high bit of a byte that is less than `than`, if no byte has its high bit set.
+    let less = |bytes: u64, than: u8| bytes.wrapping_sub(ONES * u64::from(than)) & !bytes;
+    let equal = |byte: u8| less(bytes ^ (ONES * u64::from(byte)), 1);
+    (bytes | less(bytes, b' ') | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGH
+}
+
+/// Appends `text`, escaped so that no reader of the log, a terminal included, takes any of it for a command: beside
+/// what JSON asks for, all control characters, line and paragraph separators, and marks that turn the direction of
+/// text.
+#[inline]
+pub(crate) fn escape(buffer: &mut Vec<u8>, text: &str) {
+    if are_plain(text.as_bytes()) {
+        buffer.extend_from_slice(text.as_bytes());
+    } else {
+        escape_odd(buffer, text);
+    }
+}
+
+#[cold]
+fn escape_odd(buffer: &mut Vec<u8>, text: &str) {
+    let mut utf8 = [0; 4];
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => buffer.extend_from_slice(&[b'\\', char as u8]),
+            '\n' => buffer.extend_from_slice(b"\\n"),
+            '\r' => buffer.extend_from_slice(b"\\r"),
+            '\t' => buffer.extend_from_slice(b"\\t"),
+            _ if is_dangerous(char) => push_display(buffer, format_args!("\\u{:04x}", u32::from(char))),
+            _ => buffer.extend_from_slice(char.encode_utf8(&mut utf8).as_bytes()),
+        }
+    }
+}
+
+/// All of the basic plane, so that four hex digits tell them.
+fn is_dangerous(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+
+    use super::*;
+
+    fn line(write: impl FnOnce(&mut JsonLine<'_>)) -> String {
+        let mut buffer = Vec::new();
+        let mut line = JsonLine::begin(&mut buffer, "{\"start\":", |value| value.unsigned(0_u8));
+        write(&mut line);
+        line.end();
+        String::from_utf8(buffer).unwrap()
+    }
+
+    #[test]
+    fn cid_05_no_text_makes_a_second_line_or_a_control_character() {
+        bolero::check!().with_type::<(String, String)>().for_each(|(key, text)| {
+            let line = line(|line| line.member_named("", key, |value| value.text(text)));
+            assert_eq!(line.matches('\n').count(), 1);
+            let (one, rest) = line.split_once('\n').unwrap();
+            assert_eq!(rest, "");
+            assert!(!one.chars().any(is_dangerous), "{one:?}");
+            let read: Json = serde_json::from_str(one).unwrap();
+            if key.len() <= MAX_TEXT && text.len() <= MAX_TEXT {
+                let mut expected = serde_json::json!({ "start": 0 });
+                expected[key] = text.as_str().into();
+                assert_eq!(read, expected);
+            } else {
+                assert_eq!(read["truncated"], true);
+            }
+        });
+        let odd = "%0d%0a\r\n\u{1b}[31m\u{2028}\u{2029}\u{85}\u{7f}\u{202e}\"\\é";
+        assert_eq!(
+            line(|line| line.member(key!("a"), |value| value.text(odd))),
+            "{\"start\":0,\"a\":\"%0d%0a\\r\\n\\u001b[31m\\u2028\\u2029\\u0085\\u007f\\u202e\\\"\\\\é\"}\n"
+        );
+    }
+
+    #[test]
+    fn log_01_a_line_is_at_most_16_kib_and_says_when_something_is_missing() {
+        let control = "\u{1}".repeat(MAX_TEXT);
+        let full = line(|line| {
+            line.member(key!("first"), |value| value.unsigned(1_u8));
+            for _ in 0..5 {
+                line.member(key!("long"), |value| value.text(&control));
+            }
+            line.member(key!("last"), |value| value.bool(true));
+        });
+        assert!(full.len() <= MAX_LINE && full.ends_with('\n'), "{}", full.len());
+        let read: Json = serde_json::from_str(&full).unwrap();
+        assert_eq!(
+            (&read["first"], &read["last"], &read["truncated"]),
+            (&1.into(), &true.into(), &true.into())
+        );
+
+        let cut = line(|line| line.member(key!("é"), |value| value.text(&"é".repeat(MAX_TEXT))));
+        let read: Json = serde_json::from_str(&cut).unwrap();
+        assert_eq!((read["é"].as_str().unwrap().len(), &read["truncated"]), (MAX_TEXT, &true.into()));
+    }
+
+    #[test]
+    fn eight_characters_are_looked_at_as_each_of_them_is() {
+        for byte in 0..=u8::MAX {
+            for place in 0..19 {
+                let mut text = [b'x'; 19];
+                text[place] = byte;
+                assert_eq!(are_plain(&text), is_plain(byte), "{byte} at {place}");
+                assert_eq!(are_plain(&text[..=place]), is_plain(byte), "{byte} at the end of {place}");
+            }
+        }
+        bolero::check!().for_each(|bytes: &[u8]| {
+            assert_eq!(are_plain(bytes), bytes.iter().all(|byte| is_plain(*byte)));
+        });
+    }
+
+    #[test]
+    fn numbers_are_json() {
+        let numbers = [f64::NAN, f64::INFINITY, 0.5, -0.0, 1e300, 3.0];
+        let written = numbers.map(|number| line(|line| line.member(key!("n"), |value| value.float(number))));
+        let read = written.map(|line| serde_json::from_str::<Json>(&line).unwrap()["n"].as_f64());
+        assert_eq!(read, [None, None, Some(0.5), Some(-0.0), Some(1e300), Some(3.0)]);
+        for (micros, text) in [(0, "0.000"), (7, "0.007"), (1_234_567, "1234.567")] {
+            assert_eq!(
+                line(|line| line.member(key!("n"), |value| value.thousandths(micros))),
+                format!("{{\"start\":0,\"n\":{text}}}\n")
+            );
+        }
+    }
+}

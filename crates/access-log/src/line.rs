@@ -1,0 +1,386 @@
+//! What one line says.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use bartizan_core::{Ending, Fact, MatchedRoute, Principal, Rejection, RequestContext};
+use http::Version;
+
+use crate::{
+    FieldSet,
+    fields::{Ecs, FACT_PREFIX, Names, Otel, is_taken},
+    hash::push_hex,
+    json::{JsonLine, key, push_display},
+    layer::Settings,
+    record::{End, Head},
+    severity::Severity,
+    timestamp,
+};
+
+/// What is known of a request at its end.
+pub(crate) struct Entry<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) context: &'a RequestContext,
+    pub(crate) head: &'a Head,
+    pub(crate) end: &'a End<'a>,
+    pub(crate) severity: Severity,
+    pub(crate) at: SystemTime,
+    pub(crate) took: Duration,
+}
+
+impl Entry<'_> {
+    /// Appends the line. What identifies the request comes first, so that it is there whatever else does not fit.
+    pub(crate) fn write(&self, buffer: &mut Vec<u8>) {
+        match self.settings.fields {
+            FieldSet::Otel => self.write_as::<Otel>(buffer),
+            FieldSet::Ecs => self.write_as::<Ecs>(buffer),
+        }
+    }
+
+    fn write_as<N: Names>(&self, buffer: &mut Vec<u8>) {
+        let mut line = JsonLine::begin(buffer, N::TIMESTAMP, |value| {
+            value.plain_with(|buffer| timestamp::push(buffer, self.at));
+        });
+        line.constant(match self.severity {
+            Severity::Info => N::INFO,
+            Severity::Warn => N::WARN,
+            Severity::Error => N::ERROR,
+        });
+        let route = self.context.route().map_or(MatchedRoute::OTHER, MatchedRoute::as_str);
+        line.member(N::MESSAGE, |value| value.phrase(self.head.method, route, self.result()));
+        if let Some(extra) = N::EXTRA {
+            line.constant(extra);
+        }
+        self.ids::<N>(&mut line);
+        self.request::<N>(&mut line, route);
+        self.response::<N>(&mut line);
+        if let Some(addr) = self.context.client_addr() {
+            line.member(N::CLIENT, |value| value.plain_with(|buffer| push_ip(buffer, addr.ip())));
+        }
+        if let Some(principal) = self.context.principal() {
+            self.principal(&mut line, principal);
+        }
+        if let Some(path) = &self.head.path {
+            line.member(key!("url.path"), |value| value.text(path.path()));
+        }
+        if let Some(rejection) = self.end.rejection {
+            write_rejection(&mut line, rejection);
+        }
+        self.facts(&mut line);
+        line.end();
+    }
+
+    /// What became of it, in a word.
+    fn result(&self) -> &str {
+        match (self.end.grpc, &self.end.status) {
+            (Some(code), _) => code.as_str(),
+            (None, Some(status)) => status.as_str(),
+            (None, None) => self.end.ending.as_str(),
+        }
+    }
+
+    #[inline]
+    fn ids<N: Names>(&self, line: &mut JsonLine<'_>) {
+        // The alphabet of ids needs no escaping.
+        if let Some(id) = self.context.request_id() {
+            line.member(N::REQUEST_ID, |value| value.plain(id.as_bytes()));
+        }
+        if let Some(id) = self.context.correlation_id() {
+            line.member(key!("correlation_id"), |value| value.plain(id.as_bytes()));
+        }
+        if let Some(trace) = self.context.trace() {
+            let trace_id = trace.trace_id().to_bytes();
+            line.member(N::TRACE_ID, |value| value.plain_with(|buffer| push_hex(buffer, &trace_id)));
+            let span_id = trace.span_id().to_bytes();
+            line.member(N::SPAN_ID, |value| value.plain_with(|buffer| push_hex(buffer, &span_id)));
+            if let Some(key) = N::TRACE_FLAGS {
+                line.member(key, |value| value.plain_with(|buffer| push_hex(buffer, &[trace.flags()])));
+            }
+        }
+    }
+
+    #[inline]
+    fn request<N: Names>(&self, line: &mut JsonLine<'_>, route: &str) {
+        line.member(key!("http.request.method"), |value| value.plain(self.head.method.as_bytes()));
+        if self.context.protocol().is_grpc() {
+            line.constant(key!("rpc.system.name": "grpc"));
+            line.member(key!("rpc.method"), |value| value.text(route));
+        } else {
+            line.member(key!("http.route"), |value| value.text(route));
+        }
+        if let Some(version) = version(self.head.version) {
+            line.member(N::VERSION, |value| value.plain(version));
+        }
+    }
+
+    #[inline]
+    fn response<N: Names>(&self, line: &mut JsonLine<'_>) {
+        if let Some(status) = self.end.status {
+            line.member(key!("http.response.status_code"), |value| value.unsigned(status.as_u16()));
+        }
+        if let Some(code) = self.end.grpc {
+            line.member(key!("rpc.status_code"), |value| value.plain(code.as_str().as_bytes()));
+        }
+        N::duration(line, self.took);
+        match self.end.ending {
+            Ending::Completed => line.constant(key!("outcome": "completed")),
+            ending => line.member(key!("outcome"), |value| value.plain(ending.as_str().as_bytes())),
+        }
+        N::outcome(line, self.severity, self.end.ending);
+        line.member(N::BYTES, |value| value.unsigned(self.end.bytes));
+    }
+
+    #[inline]
+    fn principal(&self, line: &mut JsonLine<'_>, principal: &Principal) {
+        match &self.settings.hash_key {
+            Some(hash) => line.member(key!("user.hash"), |value| {
+                value.plain_with(|buffer| hash.push_hex(buffer, principal.subject()));
+            }),
+            None => line.member(key!("user.id"), |value| value.text(principal.subject())),
+        }
+        line.member(key!("principal.kind"), |value| value.plain(principal.kind().as_str().as_bytes()));
+        if let Some(issuer) = principal.issuer() {
+            line.member(key!("principal.issuer"), |value| value.text(issuer));
+        }
+        if let Some(id) = principal.credential_id() {
+            line.member(key!("principal.credential_id"), |value| value.text(id));
+        }
+    }
+
+    #[inline]
+    fn facts(&self, line: &mut JsonLine<'_>) {
+        self.context.event().read(|facts| {
+            for (name, fact) in facts {
+                write_fact(line, name, fact);
+            }
+        });
+    }
+}
+
+#[cold]
+fn write_rejection(line: &mut JsonLine<'_>, rejection: &Rejection) {
+    line.member(key!("rejection.code"), |value| value.text(rejection.reason().code()));
+    if let Some(layer) = rejection.layer() {
+        line.member(key!("rejection.layer"), |value| value.text(layer));
+    }
+    if let Some(cause) = rejection.cause() {
+        line.member(key!("rejection.cause"), |value| value.text(cause));
+    }
+}
+
+fn write_fact(line: &mut JsonLine<'_>, name: &str, fact: &Fact) {
+    let prefix = if is_taken(name) { FACT_PREFIX } else { "" };
+    line.member_named(prefix, name, |value| match fact {
+        Fact::Bool(fact) => value.bool(*fact),
+        Fact::Unsigned(fact) => value.unsigned(*fact),
+        Fact::Float(fact) => value.float(*fact),
+        Fact::Text(fact) => value.text(fact),
+        // A kind that core adds before this crate knows it.
+        other => value.text(&format!("{other:?}")),
+    });
+}
+
+fn version(version: Version) -> Option<&'static [u8]> {
+    match version {
+        Version::HTTP_09 => Some(b"0.9"),
+        Version::HTTP_10 => Some(b"1.0"),
+        Version::HTTP_11 => Some(b"1.1"),
+        Version::HTTP_2 => Some(b"2"),
+        Version::HTTP_3 => Some(b"3"),
+        _ => None,
+    }
+}
+
+fn push_ip(buffer: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [first, rest @ ..] = ip.octets();
+            push_octet(buffer, b"", first);
+            for octet in rest {
+                push_octet(buffer, b".", octet);
+            }
+        }
+        IpAddr::V6(ip) => push_display(buffer, format_args!("{ip}")),
+    }
+}
+
+#[inline]
+fn push_octet<const N: usize>(buffer: &mut Vec<u8>, before: &[u8; N], octet: u8) {
+    let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+    buffer.extend_from_slice(before);
+    match octet {
+        100.. => buffer.extend_from_slice(&digits),
+        10.. => buffer.extend_from_slice(&digits[1..]),
+        _ => buffer.push(digits[2]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_core::{Clock, CorrelationId, Reason, RequestId};
+    use http::{Request, StatusCode};
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::{hash::HashKey, json::MAX_LINE};
+
+    /// Whatever a request may bring along.
+    #[derive(Debug, bolero::TypeGenerator)]
+    struct Wild {
+        ids: (Vec<u8>, Vec<u8>),
+        route: String,
+        path: String,
+        subject: String,
+        issuer: Option<String>,
+        credential: Option<String>,
+        cause: Option<String>,
+        status: Option<u16>,
+        ip: Option<u128>,
+        facts: Vec<(String, WildFact)>,
+        /// How often the texts are repeated, to make long ones.
+        repeat: u8,
+        took: u64,
+        ecs: bool,
+        hashed: bool,
+    }
+
+    #[derive(Debug, bolero::TypeGenerator)]
+    enum WildFact {
+        Bool(bool),
+        Unsigned(u64),
+        Float(f64),
+        Text(String),
+    }
+
+    impl Wild {
+        fn context(&self) -> RequestContext {
+            let long = |text: &str| text.repeat(usize::from(self.repeat) * 4);
+            let mut request = Request::new(());
+            request.extensions_mut().insert(MatchedRoute::template(long(&self.route)));
+            let context = RequestContext::of(&mut request);
+            context.route_of(&request);
+            context.event().enable();
+            if let Ok(id) = RequestId::new(self.ids.0.clone()) {
+                context.set_request_id(id);
+            }
+            if let Ok(id) = CorrelationId::new(self.ids.1.clone()) {
+                context.set_correlation_id(id);
+            }
+            if let Some(ip) = self.ip {
+                context.set_client_addr(bartizan_core::ClientAddr::new(
+                    std::net::Ipv6Addr::from_bits(ip).into(),
+                ));
+            }
+            let mut principal = Principal::user(long(&self.subject));
+            if let Some(issuer) = &self.issuer {
+                principal = principal.issuer(long(issuer));
+            }
+            if let Some(credential) = &self.credential {
+                principal = principal.credential_id(long(credential));
+            }
+            context.set_principal(principal.build());
+            for (name, fact) in &self.facts {
+                // The names of facts are static; a test may leak a few.
+                let name: &'static str = long(name).leak();
+                match fact {
+                    WildFact::Bool(fact) => context.event().record(name, *fact),
+                    WildFact::Unsigned(fact) => context.event().record(name, *fact),
+                    WildFact::Float(fact) => context.event().record(name, *fact),
+                    WildFact::Text(fact) => context.event().record(name, long(fact)),
+                }
+            }
+            context
+        }
+
+        fn line(&self) -> Vec<u8> {
+            let settings = Settings {
+                clock: Clock::system(),
+                fields: if self.ecs { FieldSet::Ecs } else { FieldSet::Otel },
+                hash_key: self.hashed.then(|| HashKey::new(b"0123456789abcdef")),
+                path: true,
+                buffer: 0,
+            };
+            let rejection = self.cause.as_ref().map(|cause| {
+                Rejection::new(Reason::Internal).with_cause(cause.repeat(usize::from(self.repeat) * 4))
+            });
+            let end = End {
+                ending: Ending::Completed,
+                status: self.status.and_then(|status| StatusCode::from_u16(status).ok()),
+                grpc: None,
+                bytes: self.took,
+                rejection: rejection.as_ref(),
+            };
+            let head =
+                Head { method: "GET", version: Version::HTTP_11, path: self.path.parse().ok().map(Box::new) };
+            let entry = Entry {
+                settings: &settings,
+                context: &self.context(),
+                head: &head,
+                end: &end,
+                severity: Severity::of(&end),
+                at: SystemTime::UNIX_EPOCH + Duration::from_nanos(self.took),
+                took: Duration::from_micros(self.took),
+            };
+            let mut buffer = Vec::new();
+            entry.write(&mut buffer);
+            buffer
+        }
+    }
+
+    #[test]
+    fn log_01_whatever_a_request_holds_its_line_is_one_line_of_json_of_at_most_16_kib() {
+        bolero::check!().with_type::<Wild>().for_each(|wild| {
+            let line = String::from_utf8(wild.line()).expect("UTF-8");
+            assert!(line.len() <= MAX_LINE, "{} bytes", line.len());
+            let (one, rest) = line.split_once('\n').expect("ends with a line feed");
+            assert_eq!(rest, "");
+            assert!(!one.contains(char::is_control), "{one}");
+            assert!(!one.contains(['\u{2028}', '\u{2029}']), "{one}");
+            let read: Json = serde_json::from_str(one).expect(one);
+            let (timestamp, status) = match wild.ecs {
+                true => ("@timestamp", "event.duration"),
+                false => ("timestamp", "duration_ms"),
+            };
+            for name in [timestamp, status, "http.request.method", "outcome"] {
+                assert!(read.get(name).is_some(), "{name} is always there: {one}");
+            }
+            assert_eq!(read["outcome"], "completed", "no fact took its place");
+        });
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_standard_library_does() {
+        bolero::check!().with_type::<(u32, u128)>().for_each(|(v4, v6)| {
+            for ip in [IpAddr::from(v4.to_be_bytes()), IpAddr::from(v6.to_be_bytes())] {
+                let mut buffer = Vec::new();
+                push_ip(&mut buffer, ip);
+                assert_eq!(String::from_utf8(buffer).unwrap(), ip.to_string());
+            }
+        });
+    }
+
+    #[test]
+    fn log_01_a_line_that_lacks_something_says_so() {
+        let facts = (0..64).map(|number| (format!("fact_{number}."), WildFact::Text("\u{1}".repeat(200))));
+        let wild = Wild {
+            ids: (b"id".to_vec(), b"flow".to_vec()),
+            route: "/".to_owned(),
+            path: "/".to_owned(),
+            subject: "someone".to_owned(),
+            issuer: None,
+            credential: None,
+            cause: None,
+            status: Some(200),
+            ip: None,
+            facts: facts.collect(),
+            repeat: 1,
+            took: 1,
+            ecs: false,
+            hashed: false,
+        };
+        let read: Json = serde_json::from_slice(&wild.line()).unwrap();
+        assert_eq!((&read["truncated"], &read["request_id"]), (&true.into(), &"id".into()));
+    }
+}
