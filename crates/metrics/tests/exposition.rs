@@ -1,0 +1,105 @@
+//! What a scraper reads.
+
+mod support;
+
+use std::{collections::BTreeMap, convert::Infallible, future::ready, time::Duration};
+
+use bartizan_core::{Clock, ManualClock, MatchedRoute, Reason, Rejection, ResponseBody};
+use bartizan_metrics::{
+    DURATION_BUCKETS, HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION, MetricsLayer, REJECTIONS,
+    RPC_SERVER_CALL_DURATION,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use support::{get, grpc, request};
+use tower::{Layer, service_fn};
+
+/// The buckets, each with its bound, and the count.
+type Histogram = (Vec<(f64, u64)>, Option<u64>);
+
+/// The text after requests that took `millis` each, some refused.
+fn exposition(millis: &[u64]) -> String {
+    let durations = Matcher::Suffix("_duration_seconds".to_owned());
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(durations, &DURATION_BUCKETS)
+        .unwrap()
+        .build_recorder();
+    let handle = recorder.handle();
+    let manual = ManualClock::new();
+    let layer = MetricsLayer::new().with_recorder(recorder).with_clock(Clock::from(manual.clone()));
+    for millis in millis {
+        let mut service = layer.layer(service_fn(|request: Request<()>| {
+            manual.advance(Duration::from_millis(*millis));
+            let refusal = Rejection::new(Reason::RateLimited).with_layer("rate_limit");
+            let response = match request.uri().path() {
+                "/refused" => refusal.answer(&request),
+                _ => Response::new(ResponseBody::forward(Full::<Bytes>::from("hello"))),
+            };
+            ready(Ok::<_, Infallible>(response))
+        }));
+        for path in ["/fine", "/refused"] {
+            let mut routed = get(path);
+            routed.extensions_mut().insert(MatchedRoute::template("/a\"b\\c\nd"));
+            request(&mut service, routed);
+        }
+        request(&mut service, grpc("/refused"));
+    }
+    handle.run_upkeep();
+    handle.render()
+}
+
+#[test]
+fn obs_10_the_text_has_help_and_type_once_per_family() {
+    let text = exposition(&[1, 20, 300]);
+    for (name, kind) in [
+        (HTTP_SERVER_REQUEST_DURATION, "histogram"),
+        (RPC_SERVER_CALL_DURATION, "histogram"),
+        (HTTP_SERVER_ACTIVE_REQUESTS, "gauge"),
+        (REJECTIONS, "counter"),
+    ] {
+        assert_eq!(text.matches(&format!("# HELP {name} ")).count(), 1, "{name}\n{text}");
+        assert_eq!(text.matches(&format!("# TYPE {name} {kind}\n")).count(), 1, "{name}\n{text}");
+    }
+    assert!(text.contains("\nhttp_server_active_requests 0\n"), "{text}");
+    assert!(
+        text.contains("bartizan_rejections_total{layer=\"rate_limit\",code=\"rate_limited\"} 6"),
+        "{text}"
+    );
+}
+
+#[test]
+fn obs_10_the_infinite_bucket_is_the_count_and_buckets_never_shrink() {
+    let text = exposition(&[1, 20, 300, 60_000]);
+    let mut histograms: BTreeMap<String, Histogram> = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        if let Some(family) = name.strip_suffix("_bucket") {
+            let (labels, bound) = labels.split_once("le=\"").unwrap();
+            let bound = bound.trim_end_matches("\"}").replace("+Inf", "inf").parse().unwrap();
+            let key = format!("{family}{{{}", labels.trim_end_matches(','));
+            histograms.entry(key).or_default().0.push((bound, value.parse().unwrap()));
+        } else if let Some(family) = name.strip_suffix("_count") {
+            let key = format!("{family}{{{}", labels.trim_end_matches('}'));
+            histograms.entry(key).or_default().1 = Some(value.parse().unwrap());
+        }
+    }
+    assert_eq!(histograms.len(), 3, "{histograms:?}");
+    for (series, (buckets, count)) in histograms {
+        let bounds: Vec<_> = buckets.iter().map(|(bound, _)| *bound).collect();
+        assert_eq!(bounds[..14], DURATION_BUCKETS, "{series}");
+        assert!(buckets.is_sorted_by_key(|(_, count)| *count), "{series}: {buckets:?}");
+        let (last, infinite) = buckets[14];
+        assert!(last.is_infinite());
+        assert_eq!(Some(infinite), count, "{series}");
+        assert_eq!((count, buckets[13].1), (Some(4), 3), "{series}: a minute is beyond the last bound");
+    }
+}
+
+#[test]
+fn obs_10_label_values_are_escaped() {
+    let text = exposition(&[1]);
+    assert!(text.contains(r#"http_route="/a\"b\\c\nd""#), "{text}");
+}
