@@ -76,9 +76,9 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(crate) fn of<B>(response: &Response<B>) -> Self {
+    /// `protocol` is the response's own.
+    pub(crate) fn of<B>(protocol: Protocol, response: &Response<B>) -> Self {
         let rejection = response.extensions().get::<Rejection>().cloned();
-        let protocol = Protocol::from_headers(response.headers());
         let grpc = if protocol.is_grpc() { GrpcCode::from_headers(response.headers()) } else { None };
         Self { status: response.status(), is_grpc: protocol == Protocol::Grpc, grpc, rejection }
     }

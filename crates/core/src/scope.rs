@@ -1,5 +1,7 @@
 //! The scope of a request: what code that never sees the request can still ask for.
 
+#[cfg(feature = "scope")]
+use std::{cell::Cell, mem::ManuallyDrop};
 use std::{
     pin::Pin,
     task::{Context, Poll},
@@ -7,12 +9,15 @@ use std::{
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
 use crate::RequestContext;
 
 #[cfg(feature = "scope")]
-tokio::task_local! {
-    static CURRENT: RequestContext;
+thread_local! {
+    // Without a destructor the slot is there for as long as its thread, at no cost to find out. It drops nothing,
+    // and has nothing to drop: `Entered` leaves it as it was.
+    static CURRENT: Cell<Option<ManuallyDrop<RequestContext>>> = const { Cell::new(None) };
 }
 
 /// The context of the request that the running code serves.
@@ -21,7 +26,11 @@ tokio::task_local! {
 /// spawned with [`in_scope`].
 #[cfg(feature = "scope")]
 pub fn current() -> Option<RequestContext> {
-    CURRENT.try_with(Clone::clone).ok()
+    CURRENT.with(|current| {
+        let context = current.take().map(ManuallyDrop::into_inner);
+        current.set(context.clone().map(ManuallyDrop::new));
+        context
+    })
 }
 
 /// Carries the scope of the running request into a task spawned for it.
@@ -37,22 +46,48 @@ pub fn in_scope<F>(future: F) -> Scoped<F> {
     Scoped { context: current(), inner: future }
 }
 
-/// Runs `run` within the scope of `context`. Without the feature `scope` it just runs.
-fn enter<T>(context: Option<&RequestContext>, run: impl FnOnce() -> T) -> T {
-    match context {
+/// The scope of a request while its task runs: the context stands in a slot of the thread, where [`current`] finds
+/// it, and goes back home when this is dropped, in a panic too. Without a context at home, or the feature `scope`,
+/// nothing changes.
+///
+/// This is tokio's task-local by hand: its `sync_scope` wants a clone of the context and costs five times as much,
+/// at each poll.
+struct Entered<'a> {
+    #[cfg_attr(not(feature = "scope"), expect(dead_code))]
+    home: Option<&'a mut Option<RequestContext>>,
+}
+
+impl<'a> Entered<'a> {
+    #[inline]
+    fn new(home: &'a mut Option<RequestContext>) -> Self {
+        let mut entered = Self { home: home.is_some().then_some(home) };
+        entered.swap();
+        entered
+    }
+
+    #[inline]
+    fn swap(&mut self) {
         #[cfg(feature = "scope")]
-        Some(context) => CURRENT.sync_scope(context.clone(), run),
-        _ => run(),
+        if let Some(home) = &mut self.home {
+            let inward = home.take().map(ManuallyDrop::new);
+            **home = CURRENT.replace(inward).map(ManuallyDrop::into_inner);
+        }
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.swap();
     }
 }
 
 impl RequestContext {
     /// Runs `run` within the scope of this request. Without the feature `scope` it just runs.
-    ///
-    /// A layer that opens the scope calls its inner service in here too: not every service waits for the first
-    /// poll before it works.
     pub fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
-        enter(Some(self), run)
+        let mut context = Some(self.clone());
+        let _entered = Entered::new(&mut context);
+        run()
     }
 }
 
@@ -72,6 +107,25 @@ impl<F> Scoped<F> {
     pub fn new(context: RequestContext, future: F) -> Self {
         Self { context: Some(context), inner: future }
     }
+
+    /// Calls `service` within the scope of `context` and keeps its future there: not every service waits for the
+    /// first poll before it works.
+    #[inline]
+    pub fn call<S, R>(context: RequestContext, service: &mut S, request: R) -> Self
+    where
+        S: Service<R, Future = F>,
+    {
+        let mut context = Some(context);
+        let entered = Entered::new(&mut context);
+        let inner = service.call(request);
+        drop(entered);
+        Self { context, inner }
+    }
+
+    /// Takes the context from a future that is done, for what follows it; `None` when it had none.
+    pub fn take_context(self: Pin<&mut Self>) -> Option<RequestContext> {
+        self.project().context.take()
+    }
 }
 
 impl<F: Future> Future for Scoped<F> {
@@ -79,7 +133,8 @@ impl<F: Future> Future for Scoped<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        enter(this.context.as_ref(), || this.inner.poll(cx))
+        let _entered = Entered::new(this.context);
+        this.inner.poll(cx)
     }
 }
 
@@ -94,9 +149,10 @@ pin_project! {
 }
 
 impl<B> ScopedBody<B> {
-    /// Runs `body` within the scope of `context`. Without the feature `scope` the scope stays empty.
-    pub fn new(context: RequestContext, body: B) -> Self {
-        Self { context: Some(context), inner: body }
+    /// Runs `body` within the scope of `context`. Without a context, or the feature `scope`, the scope stays as
+    /// it is.
+    pub fn new(context: impl Into<Option<RequestContext>>, body: B) -> Self {
+        Self { context: context.into(), inner: body }
     }
 }
 
@@ -109,7 +165,8 @@ impl<B: Body> Body for ScopedBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        enter(this.context.as_ref(), || this.inner.poll_frame(cx))
+        let _entered = Entered::new(this.context);
+        this.inner.poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -123,10 +180,46 @@ impl<B: Body> Body for ScopedBody<B> {
 
 #[cfg(all(test, feature = "scope"))]
 mod tests {
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        pin::pin,
+    };
+
     use http::Request;
 
     use super::*;
     use crate::Principal;
+
+    #[test]
+    fn the_scope_ends_where_it_began_even_in_a_panic() {
+        let named = |name: &'static str| {
+            let context = RequestContext::of(&mut Request::new(()));
+            context.set_principal(Principal::service(name).build());
+            context
+        };
+        let subject = || current().map(|context| context.principal().unwrap().subject().to_owned());
+        named("outer").enter(|| {
+            named("inner").enter(|| assert_eq!(subject().as_deref(), Some("inner")));
+            let panicked = catch_unwind(AssertUnwindSafe(|| named("broken").enter(|| panic!("on purpose"))));
+            assert!(panicked.is_err());
+            assert_eq!(subject().as_deref(), Some("outer"));
+        });
+        assert_eq!(subject(), None);
+    }
+
+    #[tokio::test]
+    async fn a_service_is_called_in_the_scope_and_its_future_gives_the_context_back() {
+        let context = RequestContext::of(&mut Request::new(()));
+        let mut service = tower::service_fn(|()| {
+            let in_call = current().is_some();
+            async move { Ok::<_, ()>((in_call, current().is_some())) }
+        });
+        let mut scoped = pin!(Scoped::call(context, &mut service, ()));
+        assert_eq!(scoped.as_mut().await, Ok((true, true)));
+        assert!(current().is_none());
+        assert!(scoped.as_mut().take_context().is_some());
+        assert!(scoped.as_mut().take_context().is_none());
+    }
 
     #[tokio::test]
     async fn a_spawned_task_keeps_the_scope_and_others_have_none() {

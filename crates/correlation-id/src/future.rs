@@ -5,11 +5,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bartizan_core::{RequestContext, ScopedBody};
+use bartizan_core::{Scoped, ScopedBody};
 use http::Response;
 use pin_project_lite::pin_project;
 
-use crate::{config::Names, service::overwrite};
+use crate::{config::Names, service::stamp};
 
 pin_project! {
     /// Response future of [`CorrelationIdService`](crate::CorrelationIdService).
@@ -17,15 +17,14 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F> {
         names: Names,
-        context: RequestContext,
         #[pin]
-        inner: F,
+        inner: Scoped<F>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(context: RequestContext, inner: F, names: Names) -> Self {
-        Self { names, context, inner }
+    pub(crate) fn new(inner: Scoped<F>, names: Names) -> Self {
+        Self { names, inner }
     }
 }
 
@@ -36,17 +35,13 @@ where
     type Output = Result<Response<ScopedBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let context = &*this.context;
-        let mut response = ready!(context.enter(|| this.inner.poll(cx)))?;
-        // For gRPC these are the leading metadata of an answer, and all there are of a Trailers-Only error.
-        let headers = response.headers_mut();
-        if let Some(id) = context.request_id() {
-            overwrite(headers, this.names.request(), id.to_header());
+        let mut this = self.project();
+        let mut response = ready!(this.inner.as_mut().poll(cx))?;
+        let context = this.inner.take_context();
+        if let Some(context) = &context {
+            // For gRPC these are the leading metadata of an answer, and all there are of a Trailers-Only error.
+            stamp(response.headers_mut(), this.names, context);
         }
-        if let (Some(name), Some(id)) = (this.names.correlation(), context.correlation_id()) {
-            overwrite(headers, name, id.to_header());
-        }
-        Poll::Ready(Ok(response.map(|body| ScopedBody::new(context.clone(), body))))
+        Poll::Ready(Ok(response.map(|body| ScopedBody::new(context, body))))
     }
 }

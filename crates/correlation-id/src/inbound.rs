@@ -37,23 +37,21 @@ impl Why {
     }
 }
 
-/// The one id among the lines of a header, if it may be taken.
+/// The one id among the lines of a header, if it may be taken; `None` without a line.
 pub(crate) fn take<'a>(
     mut lines: impl Iterator<Item = &'a HeaderValue>,
     trust: Trust,
-) -> Result<RequestId, Why> {
-    if trust == Trust::Edge {
-        return Err(Why::Untrusted);
-    }
-    let value = lines.next().ok_or(Why::Empty)?;
-    if lines.next().is_some() {
-        return Err(Why::List);
-    }
-    RequestId::from_header(value).map_err(|error| match error {
-        IdError::Empty => Why::Empty,
-        IdError::TooLong => Why::TooLong,
-        _ if value.as_bytes().contains(&b',') => Why::List,
-        _ => Why::BadCharacter,
+) -> Option<Result<RequestId, Why>> {
+    let value = lines.next()?;
+    Some(match trust {
+        Trust::Edge => Err(Why::Untrusted),
+        Trust::Internal if lines.next().is_some() => Err(Why::List),
+        Trust::Internal => RequestId::from_header(value).map_err(|error| match error {
+            IdError::Empty => Why::Empty,
+            IdError::TooLong => Why::TooLong,
+            _ if value.as_bytes().contains(&b',') => Why::List,
+            _ => Why::BadCharacter,
+        }),
     })
 }
 
@@ -88,7 +86,14 @@ mod tests {
     }
 
     fn judge(values: &[&[u8]], trust: Trust) -> Result<String, Why> {
-        take(lines(values).iter(), trust).map(|id| id.to_string())
+        take(lines(values).iter(), trust).expect("a line").map(|id| id.to_string())
+    }
+
+    #[test]
+    fn cid_01_what_did_not_come_is_neither_taken_nor_replaced() {
+        for trust in [Trust::Internal, Trust::Edge] {
+            assert_eq!(take([].iter(), trust), None);
+        }
     }
 
     #[test]

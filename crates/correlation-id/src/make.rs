@@ -152,14 +152,13 @@ impl Source {
     }
 
     fn v7(&mut self, now: u64) -> Uuid {
-        let random = self.random();
         if now > self.millis || self.millis - now > WAIT_OUT {
-            self.begin(now, random);
+            self.begin(now);
         } else {
             // At least one step, so that ids never repeat.
-            self.tail += 1 + (random & u128::from(u32::MAX));
+            self.tail += 1 + u128::from(self.rng.next_u32());
             if self.tail >> TAIL_BITS != 0 {
-                self.begin(self.millis + 1, random);
+                self.begin(self.millis + 1);
             }
         }
         let (rand_a, rand_b) = (self.tail >> RAND_B_BITS, self.tail & RAND_B_MASK);
@@ -168,9 +167,9 @@ impl Source {
     }
 
     /// A new millisecond. The top bit of the tail stays free, so that what follows has room to grow.
-    fn begin(&mut self, millis: u64, random: u128) {
+    fn begin(&mut self, millis: u64) {
         self.millis = millis;
-        self.tail = random >> (u128::BITS - TAIL_BITS + 1);
+        self.tail = self.random() >> (u128::BITS - TAIL_BITS + 1);
     }
 }
 

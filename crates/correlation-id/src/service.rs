@@ -6,15 +6,13 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{RequestContext, RequestId, ScopedBody};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Response,
-    header::{Entry, OccupiedEntry},
-};
+use bartizan_core::{RequestContext, RequestId, Scoped, ScopedBody};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::GetAll};
 use tower_service::Service;
 
 use crate::{
     ResponseFuture, Trust,
+    config::Names,
     inbound::{self, Why},
     layer::Settings,
     telemetry::{self, Which},
@@ -55,8 +53,8 @@ where
         let context = RequestContext::of(&mut request);
         self.settings.identify(&context, request.headers_mut());
         telemetry::identified(&context);
-        let future = context.enter(|| self.inner.call(request));
-        ResponseFuture::new(context, future, self.settings.names.clone())
+        let future = Scoped::call(context, &mut self.inner, request);
+        ResponseFuture::new(future, self.settings.names.clone())
     }
 }
 
@@ -65,95 +63,94 @@ impl Settings {
     fn identify(&self, context: &RequestContext, headers: &mut HeaderMap) {
         if context.request_id().is_some() {
             // Another layer of this kind stands further out, and one request has one id.
-            return self.repeat(context, headers);
+            return stamp(headers, &self.names, context);
         }
-        let mint = || self.generator.make_id(&self.clock);
-        let request_id = match self.settle(context, headers, Which::Request, self.names.request(), mint) {
-            Settled::Taken(id) | Settled::Begun(id) | Settled::Replaced(id) => id,
+        let request_id = match self.receive(context, headers, Which::Request, self.names.request()) {
+            Received::Good(id) => id,
+            Received::Bad { instead } => put(headers, self.names.request(), instead),
+            Received::Nothing => put(headers, self.names.request(), self.generator.make_id(&self.clock)),
         };
-        context.set_request_id(request_id.clone());
-
         if let Some(name) = self.names.correlation() {
-            match self.settle(context, headers, Which::Correlation, name, || request_id.clone()) {
-                Settled::Taken(id) | Settled::Replaced(id) => {
-                    context.set_correlation_id(id.into());
+            let workflow = match self.receive(context, headers, Which::Correlation, name) {
+                Received::Good(id) => Some(id),
+                Received::Bad { instead } => Some(put(headers, name, instead)),
+                Received::Nothing => {
+                    // The request is its own workflow, which the context knows without being told.
+                    insert(headers, name, request_id.to_header());
+                    None
                 }
-                // The request is its own workflow, which the context knows without being told.
-                Settled::Begun(_) => {}
+            };
+            if let Some(id) = workflow {
+                context.set_correlation_id(id.into());
             }
         }
+        context.set_request_id(request_id);
     }
 
-    /// Puts the ids that the request has already into the headers that this layer is told.
-    #[cold]
-    fn repeat(&self, context: &RequestContext, headers: &mut HeaderMap) {
-        if let Some(id) = context.request_id() {
-            overwrite(headers, self.names.request(), id.to_header());
-        }
-        if let (Some(name), Some(id)) = (self.names.correlation(), context.correlation_id()) {
-            overwrite(headers, name, id.to_header());
-        }
-    }
-
-    /// Takes the id in a header, or puts another one there.
-    fn settle(
+    /// What a header brings.
+    #[inline]
+    fn receive(
         &self,
         context: &RequestContext,
-        headers: &mut HeaderMap,
+        headers: &HeaderMap,
         which: Which,
         name: &HeaderName,
-        begin: impl FnOnce() -> RequestId,
-    ) -> Settled {
-        match headers.try_entry(name) {
-            Ok(Entry::Occupied(mut entry)) => match inbound::take(entry.iter(), self.trust) {
-                Ok(id) => Settled::Taken(id),
-                Err(why) => {
-                    let id = self.generator.make_id(&self.clock);
-                    self.note_replaced(context, which, why, &entry, &id);
-                    entry.insert(id.to_header());
-                    Settled::Replaced(id)
-                }
-            },
-            Ok(Entry::Vacant(entry)) => {
-                let id = begin();
-                // A map that holds no more names is no reason to refuse: the context has the id.
-                let _ = entry.try_insert(id.to_header());
-                Settled::Begun(id)
-            }
-            Err(_) => Settled::Begun(begin()),
+    ) -> Received {
+        let lines = headers.get_all(name);
+        match inbound::take(lines.iter(), self.trust) {
+            Some(Ok(id)) => Received::Good(id),
+            Some(Err(why)) => Received::Bad { instead: self.replace(context, which, why, lines) },
+            None => Received::Nothing,
         }
     }
 
+    /// A fresh id for one that may not be taken, which is noted.
     #[cold]
-    fn note_replaced(
+    fn replace(
         &self,
         context: &RequestContext,
         which: Which,
         why: Why,
-        entry: &OccupiedEntry<'_, HeaderValue>,
-        id: &RequestId,
-    ) {
-        self.telemetry.replaced(which, why, id);
+        lines: GetAll<'_, HeaderValue>,
+    ) -> RequestId {
+        let id = self.generator.make_id(&self.clock);
+        self.telemetry.replaced(which, why, &id);
         // The log layer stands further in, and has not yet said that it will read this.
         let event = context.event();
         event.record_early(which.replaced_fact(), why.as_str());
         if self.trust == Trust::Edge {
-            event.record_early(which.original_fact(), inbound::escape(entry.iter()));
+            event.record_early(which.original_fact(), inbound::escape(lines.iter()));
         }
+        id
     }
 }
 
-/// How a header came to hold an id.
-enum Settled {
-    /// The caller's was good.
-    Taken(RequestId),
-    /// There was none.
-    Begun(RequestId),
-    /// The caller's was not good.
-    Replaced(RequestId),
+/// What a header brought.
+enum Received {
+    /// An id that may be taken.
+    Good(RequestId),
+    /// One that may not.
+    Bad { instead: RequestId },
+    /// The header did not come.
+    Nothing,
 }
 
-/// Sets a header; on a map that holds no more names it does nothing.
-pub(crate) fn overwrite(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+/// Puts the ids of a request into headers, over whatever stood there.
+pub(crate) fn stamp(headers: &mut HeaderMap, names: &Names, context: &RequestContext) {
+    if let Some(id) = context.request_id() {
+        insert(headers, names.request(), id.to_header());
+    }
+    if let (Some(name), Some(id)) = (names.correlation(), context.correlation_id()) {
+        insert(headers, name, id.to_header());
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: &HeaderName, id: RequestId) -> RequestId {
+    insert(headers, name, id.to_header());
+    id
+}
+
+/// A map that holds no more names stays as it is, which is no reason to refuse: the context has the id.
+fn insert(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     let _ = headers.try_insert(name, value);
 }

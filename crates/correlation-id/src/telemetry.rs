@@ -71,6 +71,9 @@ impl Telemetry {
 pub(crate) fn identified(context: &RequestContext) {
     #[cfg(feature = "tracing")]
     {
+        if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::OFF {
+            return;
+        }
         let span = tracing::Span::current();
         if let (Some(request), Some(correlation)) = (context.request_id(), context.correlation_id()) {
             span.record("request_id", request.as_str());

@@ -15,8 +15,8 @@ use crate::key::{Key, Repr};
 /// A key in 24 bytes: a tag that tells its kind, and either the key itself or a keyed hash of it.
 ///
 /// So the memory of a store depends on the number of its keys alone, however long a header a caller sends, and no
-/// text of a caller stays in memory. The hash is SipHash under a secret seed: to make two keys meet, or to meet
-/// another caller's, is to guess 128 bits.
+/// text of a caller stays in memory as it is unless it has at most 16 bytes. The hash is SipHash under a secret
+/// seed: to make two keys meet, or to meet another caller's, is to guess 128 bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     tag: u64,
@@ -60,6 +60,7 @@ impl Secret {
         }
     }
 
+    #[inline]
     pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
         match &key.0 {
             Repr::Addr(IpAddr::V4(addr)) => Fingerprint { tag: ADDR_V4, value: [addr.to_bits().into(), 0] },

@@ -72,8 +72,9 @@
 //! All off by default.
 //!
 //! - `metrics`: `bartizan_rate_limit_decisions_total{policy,outcome}` with the outcomes `allowed`, `limited` and
-//!   `no_key`, `bartizan_rate_limit_keys{policy}`, `bartizan_rate_limit_evictions_total{policy}` for keys that gave
-//!   their place to a new one, `bartizan_rate_limit_overflows_total{policy}` for requests of keys without a place.
+//!   `no_key`, `bartizan_rate_limit_keys{policy}` (idle ones too: it never falls),
+//!   `bartizan_rate_limit_evictions_total{policy}` for keys that gave their place to a new one,
+//!   `bartizan_rate_limit_overflows_total{policy}` for requests of keys without a place.
 //! - `serde`: a [`Rate`] in a configuration is its text, `50/s burst 100`.
 //! - `tracing`: faults are `tracing` events instead of lines on standard error.
 

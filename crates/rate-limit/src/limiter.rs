@@ -105,17 +105,13 @@ impl Limiter {
 
     #[inline]
     pub(crate) fn decide(&self, key: &Key<'_>, n: u32, now: Instant) -> Verdict {
-        // 584 years of nanoseconds.
+        // After 584 years of nanoseconds it starts again, and the store, whose time never goes back, stands still.
         let age = now.saturating_duration_since(self.epoch);
-        let now = age.as_secs().saturating_mul(1_000_000_000).saturating_add(age.subsec_nanos().into());
+        let now = age.as_secs().wrapping_mul(1_000_000_000).wrapping_add(age.subsec_nanos().into());
         // Neither zero nor more than the bucket ever holds is a question for the algorithm.
         let cost = NonZeroU32::new(n).filter(|cost| cost.get() <= self.rate.capacity());
         let measured = self.store.measure(key, now, |backlog| self.gcra.take(backlog, cost?));
-        Verdict {
-            allowed: n == 0 || measured.taken.is_some(),
-            backlog: measured.taken.unwrap_or(measured.backlog),
-            place: measured.place,
-        }
+        Verdict { allowed: n == 0 || measured.taken, backlog: measured.backlog, place: measured.place }
     }
 
     /// All that a verdict on a request of cost `n` tells.

@@ -76,7 +76,7 @@ impl<K: KeyExtractor> Policy<K> {
     pub(crate) fn admit(&self, head: &RequestHead<'_>) -> Result<(), Rejection> {
         let key = match self.key.key(head) {
             Some(key) => key,
-            None => self.keyless()?,
+            None => self.keyless(head)?,
         };
         let clock = self.limiter.clock();
         let now = head.context().map_or_else(|| clock.now(), |context| context.arrived(clock));
@@ -101,13 +101,16 @@ impl<K: KeyExtractor> Policy<K> {
 
     /// The key of a request that has none.
     #[cold]
-    fn keyless(&self) -> Result<Key<'static>, Rejection> {
+    fn keyless(&self, head: &RequestHead<'_>) -> Result<Key<'static>, Rejection> {
         if let Some(fault) = &self.no_key {
             fault.report();
         }
         match self.settings.missing {
             MissingKey::Shared => Ok(Key::unknown()),
             MissingKey::Refuse => {
+                if let Some(event) = head.context().map(RequestContext::event) {
+                    self.record_policy(event);
+                }
                 self.telemetry.decided(Outcome::NoKey);
                 Err(refusal::keyless())
             }
@@ -118,26 +121,35 @@ impl<K: KeyExtractor> Policy<K> {
     #[cold]
     fn placed(&self, place: Place) {
         match place {
-            Place::Known | Place::None => {}
-            Place::New => self.telemetry.keys(self.limiter.keys()),
+            Place::Known | Place::None => return,
+            Place::New => {}
             Place::Evicted => self.telemetry.evicted(),
             Place::Overflow => {
                 self.telemetry.overflowed();
                 self.no_room.report();
             }
         }
+        // At the bound too, for a recorder that was installed since, and when two threads set it out of order.
+        self.telemetry.keys(self.limiter.keys());
     }
 
     #[cold]
     fn record(&self, event: &RequestEvent, decision: &Decision) {
-        let name = match &self.quota.subject {
-            Cow::Borrowed(name) => Fact::from(*name),
-            Cow::Owned(name) => Fact::from(name.clone()),
-        };
-        event.record("rate_limit.policy", name);
+        self.record_policy(event);
         event.record("rate_limit.remaining", decision.remaining());
         if let Some(delay) = decision.retry_after() {
             event.record("rate_limit.retry_after_seconds", delay.as_secs_f64());
+        }
+    }
+
+    /// `record` makes nothing of it while nobody reads the event, but a copy of the name would be made.
+    fn record_policy(&self, event: &RequestEvent) {
+        if event.is_enabled() {
+            let name = match &self.quota.subject {
+                Cow::Borrowed(name) => Fact::from(*name),
+                Cow::Owned(name) => Fact::from(name.clone()),
+            };
+            event.record("rate_limit.policy", name);
         }
     }
 }

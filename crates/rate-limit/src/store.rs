@@ -19,7 +19,8 @@ use crate::{
 /// - A bucket is given to another key only when it is full, and so holds nothing that a new one would not.
 /// - A new key that finds the store at its bound, and no full bucket in its shard, shares the shard's overflow
 ///   bucket. It is neither refused nor unlimited.
-/// - The work for one key is bounded by the size of a shard, some hundred buckets, and usually is one look-up.
+/// - The work for one key is bounded by the size of a shard, and usually is one look-up. Up to a million keys a
+///   shard has some hundred buckets; beyond that it grows with `max_keys`.
 #[derive(Debug)]
 pub(crate) struct Store {
     secret: Secret,
@@ -32,10 +33,10 @@ pub(crate) struct Store {
 /// What a store did for one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Measured {
-    /// Nanoseconds until the bucket is full, and was before.
+    /// Nanoseconds until the bucket is full, after the change if there was one.
     pub(crate) backlog: u64,
-    /// The same after the change, when there was one.
-    pub(crate) taken: Option<u64>,
+    /// Whether there was one.
+    pub(crate) taken: bool,
     pub(crate) place: Place,
 }
 
@@ -106,7 +107,7 @@ impl Store {
     ) -> Measured {
         let mut full_at = now;
         let mut measured_new = measured(&mut full_at, now, &take, Place::None);
-        if measured_new.taken.is_none() {
+        if !measured_new.taken {
             return measured_new;
         }
         let slot = Slot { key, full_at };
@@ -137,11 +138,13 @@ impl Store {
 
 fn measured(full_at: &mut u64, now: u64, take: impl Fn(u64) -> Option<u64>, place: Place) -> Measured {
     let backlog = full_at.saturating_sub(now);
-    let taken = take(backlog);
-    if let Some(taken) = taken {
-        *full_at = now.saturating_add(taken);
+    match take(backlog) {
+        Some(backlog) => {
+            *full_at = now.saturating_add(backlog);
+            Measured { backlog, taken: true, place }
+        }
+        None => Measured { backlog, taken: false, place },
     }
-    Measured { backlog, taken, place }
 }
 
 #[derive(Debug, Default)]
@@ -293,7 +296,7 @@ mod tests {
         let overflow = |key, now| {
             let measured = store.measure(&Key::number(key), now, take);
             assert_eq!(measured.place, Place::Overflow);
-            measured.taken.is_some()
+            measured.taken
         };
         assert!(overflow(2, 0));
         assert!(!overflow(3, 0), "another key, the same bucket");
@@ -314,7 +317,7 @@ mod tests {
     fn what_takes_nothing_is_not_remembered() {
         let store = store(1);
         let measured = store.measure(&Key::number(1), 5, |_| None);
-        assert_eq!(measured, Measured { backlog: 0, taken: None, place: Place::None });
+        assert_eq!(measured, Measured { backlog: 0, taken: false, place: Place::None });
         assert_eq!(store.keys(), 0);
     }
 
@@ -390,9 +393,11 @@ mod tests {
                     }
                     Place::None => panic!("a full bucket always has one"),
                 };
-                let backlog = u64::saturating_sub(*full_at, now);
-                prop_assert_eq!((measured.backlog, measured.taken), (backlog, take(backlog)));
-                *full_at = measured.taken.map_or(*full_at, |taken| now + taken);
+                let before = u64::saturating_sub(*full_at, now);
+                let after = take(before);
+                let expected = (after.unwrap_or(before), after.is_some());
+                prop_assert_eq!((measured.backlog, measured.taken), expected);
+                *full_at = after.map_or(*full_at, |backlog| now + backlog);
                 prop_assert!(store.keys() <= max_keys && limited <= max_keys);
             }
         }

@@ -53,6 +53,11 @@ mod enabled {
     /// The address and the size, as recorders without size have no address of their own.
     type Identity = (usize, usize);
 
+    #[inline]
+    fn identity(recorder: &dyn Recorder) -> Identity {
+        (std::ptr::from_ref(recorder).addr(), size_of_val(recorder))
+    }
+
     struct Handles {
         allowed: Counter,
         limited: Counter,
@@ -92,22 +97,31 @@ mod enabled {
             self.with(|handles| handles.overflows.increment(1));
         }
 
+        #[inline]
         fn with(&self, count: impl FnOnce(&Handles)) {
+            with_recorder(|recorder| {
+                let identity = identity(recorder);
+                match self.first.get() {
+                    Some(first) if first.recorder == identity => count(&first.handles),
+                    _ => self.search(recorder, identity, count),
+                }
+            });
+        }
+
+        /// The first use of a recorder, and each of those that are not the first in the list.
+        #[cold]
+        fn search(&self, recorder: &dyn Recorder, identity: Identity, count: impl FnOnce(&Handles)) {
             /// More than a process has: the one before anything was installed, the global one, a local one.
             const MOST_RECORDERS: usize = 4;
-            with_recorder(|recorder| {
-                let identity = (std::ptr::from_ref(recorder).cast::<()>() as usize, size_of_val(recorder));
-                let mut link = &self.first;
-                for _ in 0..MOST_RECORDERS {
-                    let resolved =
-                        link.get_or_init(|| Box::new(Resolved::new(recorder, identity, &self.policy)));
-                    if resolved.recorder == identity {
-                        return count(&resolved.handles);
-                    }
-                    link = &resolved.next;
+            let mut link = &self.first;
+            for _ in 0..MOST_RECORDERS {
+                let resolved = link.get_or_init(|| Box::new(Resolved::new(recorder, identity, &self.policy)));
+                if resolved.recorder == identity {
+                    return count(&resolved.handles);
                 }
-                count(&Handles::resolve(recorder, &self.policy));
-            });
+                link = &resolved.next;
+            }
+            count(&Handles::resolve(recorder, &self.policy));
         }
     }
 

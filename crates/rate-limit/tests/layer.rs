@@ -229,6 +229,19 @@ async fn the_wide_event_tells_policy_and_remaining() {
     assert_eq!(facts(Some("own".into())).await[0][0].1, Fact::from("own"));
 }
 
+#[tokio::test]
+async fn a_refusal_for_lack_of_a_key_tells_its_policy_too() {
+    let layer = RateLimitLayer::new(slow()).by(PerPrincipal).with_missing_key(MissingKey::Refuse);
+    for name in ["per-principal", "renamed"] {
+        let layer = if name == "renamed" { layer.clone().with_name(name).unwrap() } else { layer.clone() };
+        let mut request = request();
+        let context = RequestContext::of(&mut request);
+        context.event().enable();
+        assert_eq!(send(&layer, request).await.status(), StatusCode::FORBIDDEN);
+        assert_eq!(context.event().read(<[_]>::to_vec), [("rate_limit.policy", Fact::from(name))]);
+    }
+}
+
 #[test]
 fn the_key_tells_the_place_in_a_stack() {
     fn place<L>(_: &L) -> (&'static str, &'static str)

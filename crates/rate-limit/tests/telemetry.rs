@@ -88,6 +88,23 @@ fn obs_09_decisions_keys_evictions_and_overflows_are_counted() {
 }
 
 #[test]
+fn a_recorder_that_comes_when_the_store_is_full_is_told_how_many_keys_there_are() {
+    let time = ManualClock::new();
+    let layer = layer(&time);
+    send(&layer, Some("a"));
+    send(&layer, Some("b"));
+    // Both live to the end: recorders are told apart by their addresses.
+    let recorders = [DebuggingRecorder::new(), DebuggingRecorder::new()];
+    let keys = |recorder: &DebuggingRecorder, device| {
+        metrics::with_local_recorder(recorder, || send(&layer, Some(device)));
+        series(&recorder.snapshotter()).get("bartizan_rate_limit_keys{policy=per-device}").copied()
+    };
+    assert_eq!(keys(&recorders[0], "c"), Some(2), "an overflow");
+    time.advance(Duration::from_secs(60));
+    assert_eq!(keys(&recorders[1], "d"), Some(2), "an eviction");
+}
+
+#[test]
 fn obs_09_requests_without_a_key_are_told_apart_when_refused() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();

@@ -43,13 +43,12 @@ use crate::{Clock, Face, Protocol, RequestEvent};
 #[derive(Clone)]
 pub struct RequestContext(Arc<Inner>);
 
+#[derive(Default)]
 struct Inner {
     protocol: Protocol,
     head: bool,
     http1: bool,
-    // The request's own id stands for the workflow's until one is set: one cell for the two, as most requests
-    // need no more.
-    request_id: OnceLock<(RequestId, CorrelationId)>,
+    request_id: OnceLock<RequestId>,
     correlation_id: OnceLock<CorrelationId>,
     trace: OnceLock<TraceContext>,
     principal: OnceLock<Principal>,
@@ -68,21 +67,13 @@ impl RequestContext {
         if let Some(context) = Self::get(request.extensions()) {
             return context.clone();
         }
-        let context = Self(Arc::new(Inner {
-            protocol: Protocol::of(request),
-            head: request.method() == Method::HEAD,
-            http1: request.version() <= Version::HTTP_11,
-            request_id: OnceLock::new(),
-            correlation_id: OnceLock::new(),
-            trace: OnceLock::new(),
-            principal: OnceLock::new(),
-            client_addr: OnceLock::new(),
-            route: OnceLock::new(),
-            deadline: Mutex::new(None),
-            arrived: Mutex::new(None),
-            finished: Mutex::new(None),
-            event: RequestEvent::default(),
-        }));
+        // Made where it stays: an `Arc::new` would copy it there.
+        let mut inner = Arc::<Inner>::default();
+        let head = Arc::get_mut(&mut inner).expect("nobody else has it yet");
+        head.protocol = Protocol::of(request);
+        head.head = request.method() == Method::HEAD;
+        head.http1 = request.version() <= Version::HTTP_11;
+        let context = Self(inner);
         request.extensions_mut().insert(context.clone());
         context
     }
@@ -115,18 +106,17 @@ impl RequestContext {
 
     /// The id of this request.
     pub fn request_id(&self) -> Option<&RequestId> {
-        self.0.request_id.get().map(|(request_id, _)| request_id)
+        self.0.request_id.get()
     }
 
     /// Sets the id of this request; false if it was set before.
     pub fn set_request_id(&self, id: RequestId) -> bool {
-        self.0.request_id.set((id.clone(), id.into())).is_ok()
+        self.0.request_id.set(id).is_ok()
     }
 
     /// The id of the workflow this request belongs to: the request's own id if none was set.
     pub fn correlation_id(&self) -> Option<&CorrelationId> {
-        let implied = || self.0.request_id.get().map(|(_, correlation_id)| correlation_id);
-        self.0.correlation_id.get().or_else(implied)
+        self.0.correlation_id.get().or_else(|| self.request_id().map(RequestId::as_correlation_id))
     }
 
     /// Sets the id of the workflow; false if it was set before.

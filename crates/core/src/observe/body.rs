@@ -67,6 +67,17 @@ pin_project! {
 impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
     /// Wraps the body of `response`, which answers a HEAD request if `head`.
     pub fn wrap(response: Response<B>, head: bool, observer: O) -> Response<Self> {
+        let protocol = Protocol::from_headers(response.headers());
+        Self::wrap_as(protocol, response, head, observer)
+    }
+
+    /// The same for a response whose protocol is known.
+    pub(super) fn wrap_as(
+        protocol: Protocol,
+        response: Response<B>,
+        head: bool,
+        observer: O,
+    ) -> Response<Self> {
         let status = response.status();
         let bodiless = head
             || status.is_informational()
@@ -74,8 +85,8 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
             || status == StatusCode::NOT_MODIFIED;
         let length = response.headers().get(header::CONTENT_LENGTH);
         let announced = length.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
-        let grpc = Protocol::from_headers(response.headers()) == Protocol::Grpc;
-        let needs_trailers = grpc && !response.headers().contains_key("grpc-status") && !bodiless;
+        let needs_trailers =
+            protocol == Protocol::Grpc && !response.headers().contains_key("grpc-status") && !bodiless;
         response.map(|inner| {
             let expected = announced.or_else(|| inner.size_hint().exact());
             let ended = bodiless || inner.is_end_stream();

@@ -9,7 +9,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{BodyObserver, BodyReport, ObservedBody};
-use crate::{Ending, Outcome, outcome::Head};
+use crate::{Ending, Outcome, Protocol, outcome::Head};
 
 /// Follows one request from the call to the end of the response body.
 pub trait Observer: Sized {
@@ -68,8 +68,9 @@ where
         let observer = this.watch.observer.take().expect("not polled again after it was ready");
         match result {
             Ok(response) => {
-                let seen = HeadSeen { head: Head::of(&response), observer };
-                Poll::Ready(Ok(ObservedBody::wrap(response, *this.head, seen)))
+                let protocol = Protocol::from_headers(response.headers());
+                let seen = HeadSeen { head: Head::of(protocol, &response), observer };
+                Poll::Ready(Ok(ObservedBody::wrap_as(protocol, response, *this.head, seen)))
             }
             Err(error) => {
                 observer.on_end(Outcome::without_response(Ending::ServiceError));

@@ -80,7 +80,9 @@ pub(crate) fn render(
 ) -> Option<Bytes> {
     let members = Members::of(rejection, style);
     let (body, content_type) = match style.format {
-        Format::Json => (json::write(&members), const { HeaderValue::from_static("application/problem+json") }),
+        Format::Json => {
+            (json::write(&members), const { HeaderValue::from_static("application/problem+json") })
+        }
         Format::Xml => (xml::write(&members), const { HeaderValue::from_static("application/problem+xml") }),
     };
     *response.status_mut() = rejection.reason().status();
