@@ -51,9 +51,9 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let context = RequestContext::of(&mut request);
-        let head = context.is_head();
+        let (protocol, head) = (context.protocol(), context.is_head());
         // Made before the inner service is called, so that one that panics in `call` is logged too.
         let record = Record::begin(&self.shared, context, &request);
-        observe(self.inner.call(request), head, record)
+        observe(self.inner.call(request), protocol, head, record)
     }
 }

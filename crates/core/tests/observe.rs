@@ -11,7 +11,7 @@ use std::{
 
 use bartizan_core::{
     BodyEnd, BodyReport, Ending, GrpcCode, NormalizeLayer, ObservedBody, Observer, Outcome, ProblemLayer,
-    Reason, Rejection, RejectionToErrorLayer, ResponseBody, ServerClassifier, Verdict, observe,
+    Protocol, Reason, Rejection, RejectionToErrorLayer, ResponseBody, ServerClassifier, Verdict, observe,
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -88,7 +88,8 @@ async fn open(wire: Wire) -> (Connection, UnboundedReceiver<Outcome>) {
     let (sender, reports) = unbounded_channel();
     let service = service_fn(move |request: Request<Incoming>| {
         let head = request.method() == Method::HEAD;
-        observe(respond(request), head, Report(sender.clone()))
+        // Some paths answer in gRPC: as if every request had asked in it.
+        observe(respond(request), Protocol::Grpc, head, Report(sender.clone()))
     });
     (Connection::open(wire, service).await, reports)
 }
@@ -231,7 +232,7 @@ async fn grpc_13_the_outcome_is_the_status_in_the_trailers_and_unknown_without_o
 async fn an_error_of_the_service_is_reported_once() {
     let (sender, reports) = unbounded_channel();
     let failing = async { Err::<Response<Steps>, _>("away") };
-    assert_eq!(observe(failing, false, Report(sender)).await.unwrap_err(), "away");
+    assert_eq!(observe(failing, Protocol::Http, false, Report(sender)).await.unwrap_err(), "away");
     let outcome = only(reports).await;
     assert_eq!((outcome.ending, outcome.status), (Ending::ServiceError, None));
 }
@@ -249,7 +250,7 @@ async fn an_observer_that_panics_at_the_head_still_learns_of_the_end() {
     }
     let (sender, reports) = unbounded_channel();
     let answering = async { Ok::<_, Infallible>(Response::new(Steps::default())) };
-    let observed = observe(answering, false, Clumsy(Report(sender)));
+    let observed = observe(answering, Protocol::Http, false, Clumsy(Report(sender)));
     assert!(tokio::spawn(async { observed.await.is_ok() }).await.is_err(), "panicked");
     assert_eq!(only(reports).await.ending, Ending::Panic);
 }
@@ -260,7 +261,12 @@ async fn a_refusal_rendered_again_or_turned_into_an_error_is_complete_for_those_
     let observed = |answer: fn(&Request<String>) -> Response<ResponseBody<Full<Bytes>>>| {
         let (sender, reports) = unbounded_channel();
         let service = tower::service_fn(move |request: Request<String>| {
-            observe(async move { Ok::<_, Infallible>(answer(&request)) }, false, Report(sender.clone()))
+            observe(
+                async move { Ok::<_, Infallible>(answer(&request)) },
+                Protocol::Http,
+                false,
+                Report(sender.clone()),
+            )
         });
         (service, reports)
     };
@@ -297,7 +303,7 @@ async fn obs_03_a_client_too_slow_is_no_failure_of_the_server_and_a_deadline_is(
         let (sender, reports) = unbounded_channel();
         let response: Response<ResponseBody<Steps>> = Rejection::new(reason).answer(&request("POST", "/"));
         let answering = async { Ok::<_, Infallible>(response) };
-        observe(answering, false, Report(sender)).await.unwrap().collect().await.unwrap();
+        observe(answering, Protocol::Http, false, Report(sender)).await.unwrap().collect().await.unwrap();
         let outcome = only(reports).await;
         assert_eq!(outcome.ending, Ending::Timeout);
         assert_eq!(bartizan_core::Classify::classify(&ServerClassifier, &outcome), verdict, "{reason:?}");

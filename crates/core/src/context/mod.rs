@@ -161,7 +161,7 @@ impl RequestContext {
 
     /// The route of `request`, whose context this is: read once, and noted for those who only have the context.
     pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
-        self.0.route.get_or_init(|| MatchedRoute::of(request))
+        self.0.route.get_or_init(|| MatchedRoute::of_protocol(self.0.protocol, request))
     }
 
     /// When the request must be done.

@@ -37,10 +37,15 @@ impl MatchedRoute {
     /// The route of `request`: a template inserted into its extensions as a `MatchedRoute` first, then axum's,
     /// then the gRPC method.
     pub fn of<B>(request: &Request<B>) -> Self {
+        Self::of_protocol(Protocol::of(request), request)
+    }
+
+    /// The same for a request whose protocol is known.
+    pub(crate) fn of_protocol<B>(protocol: Protocol, request: &Request<B>) -> Self {
         if let Some(route) = request.extensions().get::<Self>() {
             return route.clone();
         }
-        if Protocol::of(request).is_grpc() {
+        if protocol.is_grpc() {
             return match request.uri().path_and_query() {
                 Some(path) if is_grpc_method(path.path()) => Self(Repr::Grpc(path.clone())),
                 _ => Self(Repr::Other),

@@ -83,12 +83,14 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
             || status.is_informational()
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
-        let length = response.headers().get(header::CONTENT_LENGTH);
-        let announced = length.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+        // A body that knows its size is believed, as servers do; the header is for one that does not.
+        let expected = response.body().size_hint().exact().or_else(|| {
+            let length = response.headers().get(header::CONTENT_LENGTH)?;
+            length.to_str().ok()?.parse().ok()
+        });
         let needs_trailers =
             protocol == Protocol::Grpc && !response.headers().contains_key("grpc-status") && !bodiless;
         response.map(|inner| {
-            let expected = announced.or_else(|| inner.size_hint().exact());
             let ended = bodiless || inner.is_end_stream();
             let watch = Watch {
                 observer: Some(observer),

@@ -22,10 +22,20 @@ pub trait Observer: Sized {
     fn on_end(self, outcome: Outcome);
 }
 
-/// Observes the response that `future` will give to the end of its body. `head` says whether the request was a
-/// HEAD, whose answer has none.
-pub fn observe<F, O: Observer>(future: F, head: bool, observer: O) -> ObservedFuture<F, O> {
-    ObservedFuture { inner: future, watch: Watch { observer: Some(observer), polling: false }, head }
+/// Observes the response that `future` will give to the end of its body. `protocol` is the request's, and `head`
+/// says whether it was a HEAD, whose answer has no body.
+pub fn observe<F, O: Observer>(
+    future: F,
+    protocol: Protocol,
+    head: bool,
+    observer: O,
+) -> ObservedFuture<F, O> {
+    ObservedFuture {
+        inner: future,
+        watch: Watch { observer: Some(observer), polling: false },
+        protocol,
+        head,
+    }
 }
 
 pin_project! {
@@ -38,6 +48,7 @@ pin_project! {
         #[pin]
         inner: F,
         watch: Watch<O>,
+        protocol: Protocol,
         head: bool,
     }
 }
@@ -68,7 +79,11 @@ where
         let observer = this.watch.observer.take().expect("not polled again after it was ready");
         match result {
             Ok(response) => {
-                let protocol = Protocol::from_headers(response.headers());
+                // No one is answered in gRPC who did not ask in it, and most do not.
+                let protocol = match this.protocol {
+                    Protocol::Http => Protocol::Http,
+                    _ => Protocol::from_headers(response.headers()),
+                };
                 let seen = HeadSeen { head: Head::of(protocol, &response), observer };
                 Poll::Ready(Ok(ObservedBody::wrap_as(protocol, response, *this.head, seen)))
             }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use bartizan_core::{
-    Face, ObservedBody, Observer, Outcome, Reason, Rejection, RequestContext, ResponseBody, ResponseFuture,
-    observe,
+    Face, ObservedBody, Observer, Outcome, Protocol, Reason, Rejection, RequestContext, ResponseBody,
+    ResponseFuture, observe,
 };
 use bartizan_testkit::Held;
 use http::{HeaderValue, Request, Response};
@@ -120,6 +120,7 @@ where
         self.gate.inside.fetch_add(1, Ordering::SeqCst);
         let inside = Inside(Arc::clone(&self.gate));
         let head = request.method() == http::Method::HEAD;
-        ResponseFuture::forward(observe(self.inner.call(request), head, inside))
+        let protocol = Protocol::of(&request);
+        ResponseFuture::forward(observe(self.inner.call(request), protocol, head, inside))
     }
 }
