@@ -65,7 +65,7 @@ fn machine_paths(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Characters of which a path or an address before it is made. A `/home/` after one of these is part of a longer path.
+/// Characters of which paths and addresses are made. A root after one of these is the middle of a longer path.
 fn is_path_character(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '/' | '\\' | '.' | '-' | '_' | '~' | '*' | '}')
 }

@@ -1,6 +1,7 @@
 //! Running other programs: each is shown before it runs, and a failure names it.
 
 use std::{
+    borrow::Cow,
     env,
     ffi::OsStr,
     fmt,
@@ -56,7 +57,7 @@ impl Sh {
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
-        self.settings.push(format!("{name}={:?}", value.as_ref()));
+        self.settings.push(format!("{name}={}", quoted(&value.as_ref().to_string_lossy())));
         self.command.env(name, value);
         self
     }
@@ -118,14 +119,18 @@ impl fmt::Display for Sh {
         let program = Path::new(self.command.get_program());
         f.write_str(&program.file_stem().unwrap_or(program.as_os_str()).to_string_lossy())?;
         for arg in self.command.get_args() {
-            let arg = arg.to_string_lossy();
-            if arg.is_empty() || arg.contains(char::is_whitespace) {
-                write!(f, " '{arg}'")?;
-            } else {
-                write!(f, " {arg}")?;
-            }
+            write!(f, " {}", quoted(&arg.to_string_lossy()))?;
         }
         Ok(())
+    }
+}
+
+/// The text as a shell takes it for one word.
+fn quoted(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        format!("'{text}'").into()
+    } else {
+        text.into()
     }
 }
 
@@ -133,4 +138,27 @@ impl fmt::Display for Sh {
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_handed_over_as_they_come() {
+        let mut lines = Vec::new();
+        Sh::cargo("--version").each_line(|line| lines.push(line.to_owned())).unwrap();
+        assert!(matches!(lines.as_slice(), [line] if line.starts_with("cargo ")), "{lines:?}");
+    }
+
+    #[test]
+    fn a_failure_names_the_command_as_a_person_would_type_it() {
+        let error = Sh::cargo("no-such-command").env("LEVEL", "1").arg("two words").run().unwrap_err();
+        assert!(
+            error.to_string().starts_with("`LEVEL=1 cargo no-such-command 'two words'` failed"),
+            "{error}"
+        );
+        let error = Sh::new("no-such-program-anywhere").run().unwrap_err();
+        assert_eq!(error.to_string(), "cannot start `no-such-program-anywhere`");
+    }
 }

@@ -41,7 +41,8 @@
 //! 2. A path opened by [`with_bypass`](ApiKeyLayer::with_bypass) passes without a look at its credentials.
 //! 3. The key is taken from `x-api-key`, or from `Authorization: ApiKey …` (the scheme in any case); for gRPC that
 //!    is metadata. From the query only after [`with_query_parameter`](ApiKeyLayer::with_query_parameter). Two of
-//!    them, two lines of either header, or a value with a comma: 400 `malformed_credentials`.
+//!    them, two lines of either header, a value with a comma, or a good key beside another caller whom a layer
+//!    further out authenticated: 400 `malformed_credentials`.
 //! 4. No key: 401 `unauthenticated` with the challenge `ApiKey realm="…"`. An
 //!    [optional](ApiKeyLayer::optional) layer lets the request pass instead, without a principal.
 //! 5. The form and the checksum of the key are checked, its public part is looked up, and the digest of its secret

@@ -101,15 +101,19 @@ impl<K: KeyStore> Shared<K> {
             let context = RequestContext::get(request.extensions());
             settings.telemetry.decided(context, Decision::Bypassed, None);
             self.pass_unknown(request);
-            self.hide_credential(request, None);
+            self.hide_unchecked(request);
             return Ok(None);
+        }
+        let mut credential = credential::take(request.headers_mut(), settings.keep_credential);
+        if let Some(parameter) = &settings.query_parameter {
+            credential = credential::find_in_query(credential, request.uri(), parameter);
         }
         // Borrowed where an outer layer made it: a clone of its `Arc` is two more writes to shared memory.
         let decided = match RequestContext::get(request.extensions()) {
-            Some(context) => self.decide(request, context),
+            Some(context) => self.decide(credential, request, context),
             None => {
                 let context = RequestContext::of(request);
-                self.decide(request, &context)
+                self.decide(credential, request, &context)
             }
         };
         let Some((identity, place)) = decided? else {
@@ -122,16 +126,17 @@ impl<K: KeyStore> Shared<K> {
             self.pass_unknown(request);
             return Ok(None);
         };
-        self.hide_credential(request, Some(place));
+        self.hide_accepted(request, place);
         if let Some((name, identity)) = settings.identity_header.as_ref().zip(identity) {
             request.headers_mut().insert(name, identity);
         }
         Ok(Some(place))
     }
 
-    /// Sets the principal of the context if the request carries a good key.
+    /// Sets the principal of the context if the credential is a good key for the request.
     fn decide<B>(
         &self,
+        credential: Credential,
         request: &Request<B>,
         context: &RequestContext,
     ) -> Result<Option<(Option<HeaderValue>, Place)>, Failure> {
@@ -140,12 +145,12 @@ impl<K: KeyStore> Shared<K> {
             settings.telemetry.decided(Some(context), Decision::Refused(failure), id);
             Err(failure)
         };
-        let parameter = settings.query_parameter.as_deref();
-        let (text, place) = match credential::find(request.headers(), request.uri(), parameter) {
+        let (value, place) = match credential {
             Credential::Missing => return Ok(None),
             Credential::Ambiguous => return refuse(Failure::Ambiguous, None),
-            Credential::One(text, place) => (text, place),
+            Credential::One(value, place) => (value, place),
         };
+        let text = credential::text(&value, place);
         let Some(presented) = key::parse(text) else {
             let joined = credential::is_joined(text);
             return refuse(if joined { Failure::Ambiguous } else { Failure::Malformed }, None);
@@ -183,16 +188,26 @@ impl<K: KeyStore> Shared<K> {
         Challenges::leave(request.extensions_mut(), &self.settings.challenge);
     }
 
-    /// Takes the accepted key away from its place; without one, whatever looks like a key.
+    /// Leaves nothing of an accepted credential behind, or marks it.
     #[inline]
-    fn hide_credential<B>(&self, request: &mut Request<B>, accepted: Option<Place>) {
+    fn hide_accepted<B>(&self, request: &mut Request<B>, place: Place) {
         if self.settings.keep_credential {
             return credential::mark_sensitive(request.headers_mut());
         }
-        match accepted {
-            Some(place) => credential::remove(request.headers_mut(), place),
-            None => credential::remove_unchecked(request.headers_mut()),
+        if place == (Place::ApiKeyHeader { beside_authorization: true }) {
+            credential::remove_authorization(request.headers_mut());
         }
+        if let Some(parameter) = &self.settings.query_parameter {
+            credential::remove_parameter(request, parameter);
+        }
+    }
+
+    /// The same of whatever looks like a key.
+    fn hide_unchecked<B>(&self, request: &mut Request<B>) {
+        if self.settings.keep_credential {
+            return credential::mark_sensitive(request.headers_mut());
+        }
+        credential::remove_unchecked(request.headers_mut());
         if let Some(parameter) = &self.settings.query_parameter {
             credential::remove_parameter(request, parameter);
         }

@@ -67,13 +67,13 @@ impl Settings {
         }
         let request_id = match self.receive(context, headers, Which::Request, self.names.request()) {
             Received::Good(id) => id,
-            Received::Bad { instead } => put(headers, self.names.request(), instead),
+            Received::Bad { instead } => put_instead(headers, self.names.request(), instead),
             Received::Nothing => put(headers, self.names.request(), self.generator.make_id(&self.clock)),
         };
         if let Some(name) = self.names.correlation() {
             let workflow = match self.receive(context, headers, Which::Correlation, name) {
                 Received::Good(id) => Some(id),
-                Received::Bad { instead } => Some(put(headers, name, instead)),
+                Received::Bad { instead } => Some(put_instead(headers, name, instead)),
                 Received::Nothing => {
                     // The request is its own workflow, which the context knows without being told.
                     insert(headers, name, request_id.to_header());
@@ -99,7 +99,7 @@ impl Settings {
         let lines = headers.get_all(name);
         match inbound::take(lines.iter(), self.trust) {
             Some(Ok(id)) => Received::Good(id),
-            Some(Err(why)) => Received::Bad { instead: self.replace(context, which, why, lines) },
+            Some(Err(why)) => Received::Bad { instead: self.replace(context, which, why, &lines) },
             None => Received::Nothing,
         }
     }
@@ -111,7 +111,7 @@ impl Settings {
         context: &RequestContext,
         which: Which,
         why: Why,
-        lines: GetAll<'_, HeaderValue>,
+        lines: &GetAll<'_, HeaderValue>,
     ) -> RequestId {
         let id = self.generator.make_id(&self.clock);
         self.telemetry.replaced(which, why, &id);
@@ -143,6 +143,13 @@ pub(crate) fn stamp(headers: &mut HeaderMap, names: &Names, context: &RequestCon
     if let (Some(name), Some(id)) = (names.correlation(), context.correlation_id()) {
         insert(headers, name, id.to_header());
     }
+}
+
+/// Takes the bad lines away first: a map that holds no more names would not let go of them.
+#[cold]
+fn put_instead(headers: &mut HeaderMap, name: &HeaderName, id: RequestId) -> RequestId {
+    headers.remove(name);
+    put(headers, name, id)
 }
 
 fn put(headers: &mut HeaderMap, name: &HeaderName, id: RequestId) -> RequestId {

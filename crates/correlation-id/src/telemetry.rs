@@ -71,10 +71,12 @@ impl Telemetry {
 pub(crate) fn identified(context: &RequestContext) {
     #[cfg(feature = "tracing")]
     {
-        if tracing::level_filters::LevelFilter::current() == tracing::level_filters::LevelFilter::OFF {
+        use tracing::{Span, level_filters::LevelFilter};
+
+        if LevelFilter::current() == LevelFilter::OFF {
             return;
         }
-        let span = tracing::Span::current();
+        let span = Span::current();
         if let (Some(request), Some(correlation)) = (context.request_id(), context.correlation_id()) {
             span.record("request_id", request.as_str());
             span.record("correlation_id", correlation.as_str());

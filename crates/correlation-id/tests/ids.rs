@@ -228,17 +228,31 @@ async fn a_sensitive_header_does_not_make_the_id_unloggable() {
     assert!(!response["x-request-id"].is_sensitive());
 }
 
-#[tokio::test]
-async fn a_full_header_map_is_no_reason_to_refuse() {
-    let mut sent = request(&[]);
-    let full = (0..).map(|index| format!("x-{index}").parse::<http::HeaderName>().unwrap());
-    for name in full {
-        if sent.headers_mut().try_append(name, HeaderValue::from_static("")).is_err() {
+/// Adds names until the map of headers holds no more.
+fn fill(request: &mut Request<()>) {
+    let names = (0..).map(|index| format!("x-{index}").parse::<http::HeaderName>().unwrap());
+    for name in names {
+        if request.headers_mut().try_append(name, HeaderValue::from_static("")).is_err() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_full_header_map_is_no_reason_to_refuse() {
+    let mut sent = request(&[]);
+    fill(&mut sent);
     let (seen, response) = send(&CorrelationIdLayer::new(), sent).await;
     assert_eq!(response["x-request-id"], seen.request_id());
+}
+
+#[tokio::test]
+async fn cid_02_a_full_header_map_keeps_no_bad_id() {
+    let mut sent = request(&[("x-request-id", "a b"), ("x-correlation-id", "a"), ("x-correlation-id", "b")]);
+    fill(&mut sent);
+    let (seen, _) = send(&CorrelationIdLayer::new(), sent).await;
+    assert_eq!(seen.header("x-request-id"), [seen.request_id().as_bytes()]);
+    assert_eq!(seen.header("x-correlation-id"), [seen.correlation_id().as_bytes()]);
 }
 
 #[tokio::test]
