@@ -19,7 +19,9 @@ use bartizan::{
 };
 use bartizan_tests::{
     TenOfEverything,
-    inventory::{ReserveRequest, StockLevel, WatchRequest, inventory_client::InventoryClient, inventory_server},
+    inventory::{
+        ReserveRequest, StockLevel, WatchRequest, inventory_client::InventoryClient, inventory_server,
+    },
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
@@ -102,7 +104,10 @@ impl Inventory {
         let found = async {
             loop {
                 let handle = self.handle.clone();
-                tokio::task::spawn_blocking(move || handle.flush(Duration::from_secs(5))).await.unwrap().unwrap();
+                tokio::task::spawn_blocking(move || handle.flush(Duration::from_secs(5)))
+                    .await
+                    .unwrap()
+                    .unwrap();
                 let text = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
                 let mut lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
                 match lines.find(|line| line["request_id"] == id) {

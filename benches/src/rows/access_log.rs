@@ -15,7 +15,7 @@ const LINE: &str = "access log, one JSON line";
 
 pub(super) fn rows() -> Vec<Scenario> {
     vec![
-        Scenario::ours(LINE, Some(Budget { instructions: 3000, allocations: 1 }), ours),
+        Scenario::ours(LINE, Some(Budget::new(3000, 1)), ours),
         Scenario::peer(LINE, "tower-http `TraceLayer`, tracing-subscriber json", trace_layer),
     ]
 }

@@ -8,7 +8,7 @@ use super::request;
 use crate::{Arm, Bare, Body, Budget, Prepared, Scenario};
 
 pub(super) fn rows() -> Vec<Scenario> {
-    vec![Scenario::ours("API key", Some(Budget { instructions: 4500, allocations: 3 }), ours)]
+    vec![Scenario::ours("API key", Some(Budget::new(4500, 3)), ours)]
 }
 
 fn ours(arm: Arm) -> Prepared {

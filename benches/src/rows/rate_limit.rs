@@ -15,8 +15,8 @@ const REFUSED: &str = "rate limit by address, refused";
 const TOWER_GOVERNOR: &str = "tower_governor";
 
 pub(super) fn rows() -> Vec<Scenario> {
-    let accepted = Budget { instructions: 500, allocations: 0 };
-    let refused = Budget { instructions: 6000, allocations: 12 };
+    let accepted = Budget::new(500, 0);
+    let refused = Budget::new(6000, 12);
     vec![
         Scenario::ours(ACCEPTED, Some(accepted), |arm| ours(arm, ENOUGH, StatusCode::OK)),
         Scenario::peer(ACCEPTED, TOWER_GOVERNOR, |arm| tower_governor(arm, ENOUGH, StatusCode::OK)),

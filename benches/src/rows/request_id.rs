@@ -1,6 +1,6 @@
 //! Request ids: generated, and taken from the request.
 
-use bartizan::correlation_id::CorrelationIdLayer;
+use bartizan::correlation_id::{CorrelationIdLayer, REQUEST_ID};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_layer::Layer as _;
@@ -10,16 +10,25 @@ use crate::{Arm, Bare, Body, Budget, Prepared, Scenario};
 
 const GENERATED: &str = "request id generated, on request and response";
 const TAKEN: &str = "request id taken from the request";
+/// The default of our layer, which no peer has: the workflow's id beside the request's.
+const BOTH_GENERATED: &str = "request and correlation id generated";
+const BOTH_TAKEN: &str = "request and correlation id taken";
 const TOWER_HTTP: &str = "tower-http `SetRequestId`, `PropagateRequestId`";
 
 pub(super) fn rows() -> Vec<Scenario> {
-    let generated = Budget { instructions: 2000, allocations: 2 };
-    let taken = Budget { instructions: 1200, allocations: 1 };
+    let generated = Budget::new(2000, 2);
+    let taken = Budget::new(1200, 1);
     vec![
-        Scenario::ours(GENERATED, Some(generated), |arm| ours(arm, request::with_context)),
+        Scenario::ours(GENERATED, Some(generated), |arm| {
+            ours(arm, request::with_context, request_id_alone())
+        }),
         Scenario::peer(GENERATED, TOWER_HTTP, |arm| tower_http(arm, request::with_context)),
-        Scenario::ours(TAKEN, Some(taken), |arm| ours(arm, with_id)),
+        Scenario::ours(TAKEN, Some(taken), |arm| ours(arm, with_id, request_id_alone())),
         Scenario::peer(TAKEN, TOWER_HTTP, |arm| tower_http(arm, with_id)),
+        Scenario::ours(BOTH_GENERATED, None, |arm| {
+            ours(arm, request::with_context, CorrelationIdLayer::new())
+        }),
+        Scenario::ours(BOTH_TAKEN, None, |arm| ours(arm, with_both_ids, CorrelationIdLayer::new())),
     ]
 }
 
@@ -30,8 +39,20 @@ fn with_id() -> Request<Body> {
     request
 }
 
-fn ours(arm: Arm, request: fn() -> Request<Body>) -> Prepared {
-    arm.prepare(request, StatusCode::OK, |bare: Bare<Body>| CorrelationIdLayer::new().layer(bare))
+fn with_both_ids() -> Request<Body> {
+    let mut request = with_id();
+    let id = HeaderValue::from_static("order-4711");
+    request.headers_mut().insert(HeaderName::from_static("x-correlation-id"), id);
+    request
+}
+
+/// One id in one header, as the peers have it.
+fn request_id_alone() -> CorrelationIdLayer {
+    CorrelationIdLayer::new().with_headers(REQUEST_ID, None).expect("a usual header")
+}
+
+fn ours(arm: Arm, request: fn() -> Request<Body>, layer: CorrelationIdLayer) -> Prepared {
+    arm.prepare(request, StatusCode::OK, move |bare: Bare<Body>| layer.layer(bare))
 }
 
 fn tower_http(arm: Arm, request: fn() -> Request<Body>) -> Prepared {

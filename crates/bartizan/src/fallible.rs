@@ -59,7 +59,10 @@ impl<S: Clone, R: Clone> Clone for Fallible<S, R> {
 
 impl<S: fmt::Debug, R> fmt::Debug for Fallible<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fallible").field("inner", &self.inner).field("failed", &self.failed).finish_non_exhaustive()
+        f.debug_struct("Fallible")
+            .field("inner", &self.inner)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,8 @@
 #![cfg_attr(feature = "full", doc = include_str!("../README.md"))]
-#![cfg_attr(not(feature = "full"), doc = "One coherent family of tower layers; see the documentation with the feature `full`.")]
+#![cfg_attr(
+    not(feature = "full"),
+    doc = "One coherent family of tower layers; see the documentation with the feature `full`."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod describe;

@@ -6,7 +6,9 @@ pub use bartizan_access_log::AccessLogLayer;
 pub use bartizan_auth::{ApiKey, ApiKeyLayer, RequireLayer, StaticKeys};
 #[cfg(feature = "client-addr")]
 pub use bartizan_client_addr::ClientAddrLayer;
-pub use bartizan_core::{NormalizeLayer, Principal, ProblemLayer, Reason, Rejection, RequestContext, fact, phase};
+pub use bartizan_core::{
+    NormalizeLayer, Principal, ProblemLayer, Reason, Rejection, RequestContext, fact, phase,
+};
 #[cfg(feature = "correlation-id")]
 pub use bartizan_correlation_id::CorrelationIdLayer;
 #[cfg(feature = "metrics")]

@@ -32,7 +32,7 @@ use crate::{
 pub struct Stack<Side = Server, At = Start, Known = Facts, L = Identity> {
     layer: L,
     entries: Vec<Entry>,
-    types: PhantomData<fn() -> (Side, At, Known)>,
+    types: PhantomData<(Side, At, Known)>,
 }
 
 impl Stack<Server> {
@@ -68,6 +68,7 @@ impl<Side, At, Known> Stack<Side, At, Known> {
 
 impl<Side, At, Known, L> Stack<Side, At, Known, L> {
     /// Adds a layer of this family, or an `Option` of one, inside those pushed before.
+    #[expect(clippy::type_complexity, reason = "the type says what the compiler has checked")]
     pub fn push<N>(
         self,
         layer: N,

@@ -177,7 +177,8 @@ async fn errors_of_fallible_layers_become_refusals_before_and_after_the_call() {
             "identity",
             tower_layer::Identity::new(),
             |error: BoxError| {
-                let reason = if error.to_string() == "failed" { Reason::BadGateway } else { Reason::Overloaded };
+                let reason =
+                    if error.to_string() == "failed" { Reason::BadGateway } else { Reason::Overloaded };
                 Rejection::new(reason)
             },
         );

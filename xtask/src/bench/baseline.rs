@@ -66,9 +66,15 @@ impl Baseline {
         let Cost { instructions, allocations } = Cost::of(row);
         let mut faults = Vec::new();
         if let Some(budget) = row.budget {
-            if instructions > f64::from(budget.instructions) {
-                faults
-                    .push(format!("{instructions} instructions, and its budget is {}", budget.instructions));
+            let ceiling = budget.not_met_yet.unwrap_or(budget.instructions);
+            if instructions > f64::from(ceiling) {
+                faults.push(format!("{instructions} instructions, and its budget is {ceiling}"));
+            }
+            if budget.not_met_yet.is_some() && instructions <= f64::from(budget.instructions) {
+                faults.push(format!(
+                    "{instructions} instructions meet its budget of {}: take `not_met_yet` out",
+                    budget.instructions
+                ));
             }
             if allocations > f64::from(budget.allocations) + TOLERATED_ALLOCATIONS {
                 faults.push(format!("{allocations} allocations, and its budget is {}", budget.allocations));
@@ -116,7 +122,7 @@ mod tests {
             layer: "layer".into(),
             subject: "bartizan".into(),
             ours: true,
-            budget: Some(Budget { instructions: 2000, allocations: 2 }),
+            budget: Some(Budget { instructions: 2000, allocations: 2, not_met_yet: None }),
             allocations,
             instructions,
             time_ratio: None,
@@ -131,6 +137,21 @@ mod tests {
     fn the_same_cost_and_a_lower_one_pass() {
         assert!(faults((1000.0, 2.0), (1000.0, 2.0)).is_empty());
         assert!(faults((1000.0, 2.0), (500.0, 0.0)).is_empty());
+    }
+
+    #[test]
+    fn a_budget_not_met_yet_is_a_ceiling_until_it_is_met() {
+        let not_met = |instructions| Row {
+            budget: Some(Budget { instructions: 2000, allocations: 2, not_met_yet: Some(2500) }),
+            ..row(instructions, 2.0)
+        };
+        let faults = |instructions| Baseline::of(&[not_met(instructions)]).faults(&[not_met(instructions)]);
+        assert!(faults(2400.0).is_empty());
+        assert_eq!(faults(2501.0), ["layer: 2501 instructions, and its budget is 2500"]);
+        assert_eq!(
+            faults(2000.0),
+            ["layer: 2000 instructions meet its budget of 2000: take `not_met_yet` out"]
+        );
     }
 
     #[test]

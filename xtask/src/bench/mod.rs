@@ -2,6 +2,7 @@
 
 mod baseline;
 mod measure;
+mod readme;
 mod row;
 mod table;
 
@@ -16,7 +17,7 @@ use crate::{
 /// How to measure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Make what is measured now the committed baseline.
+    /// Make what is measured now the committed baseline, and the table of the README.
     #[arg(long)]
     pub(crate) bless: bool,
     /// Leave out the time, which takes longest and is never a gate.
@@ -30,11 +31,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     GUNGRAUN_RUNNER.install()?;
 
     let rows = measure::rows(!args.no_time)?;
-    println!("\n{}", table::markdown(&rows));
+    let table = table::markdown(&rows);
+    println!("\n{table}");
 
     if args.bless {
         // Blessing accepts a change, never a layer that is over its budget.
         baseline::write(&Baseline::of(&rows))?;
+        readme::write(&table)?;
     }
     let faults = baseline::read()?.faults(&rows);
     if faults.is_empty() { Ok(()) } else { bail!("layers cost more than they may:\n{}", faults.join("\n")) }

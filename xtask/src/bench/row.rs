@@ -28,4 +28,6 @@ pub(crate) struct Row {
 pub(crate) struct Budget {
     pub(crate) instructions: u32,
     pub(crate) allocations: u32,
+    /// The ceiling in instructions while the budget is not met.
+    pub(crate) not_met_yet: Option<u32>,
 }

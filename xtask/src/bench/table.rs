@@ -14,7 +14,10 @@ pub(super) fn markdown(rows: &[Row]) -> String {
         let time = row.time_ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
         let budget = row.budget.map_or_else(
             || "–".to_owned(),
-            |budget| format!("{} / {}", budget.instructions, budget.allocations),
+            |budget| {
+                let note = if budget.not_met_yet.is_some() { ", not met yet" } else { "" };
+                format!("{} / {}{note}", budget.instructions, budget.allocations)
+            },
         );
         writeln!(
             table,
@@ -45,7 +48,7 @@ mod tests {
             layer: "request id".into(),
             subject: "bartizan".into(),
             ours: true,
-            budget: Some(Budget { instructions: 2000, allocations: 2 }),
+            budget: Some(Budget { instructions: 2000, allocations: 2, not_met_yet: None }),
             allocations: 2.0,
             instructions: 1670.4,
             time_ratio: Some(1.5),
@@ -53,7 +56,7 @@ mod tests {
         let theirs = Row {
             subject: "peer".into(),
             ours: false,
-            budget: None,
+            budget: Some(Budget { instructions: 900, allocations: 2, not_met_yet: Some(1700) }),
             allocations: 0.031,
             time_ratio: None,
             ..ours.clone()
@@ -64,7 +67,7 @@ mod tests {
             lines,
             [
                 "| request id | **bartizan** | 1670 | 2 | 1.50 | 2000 / 2 |",
-                "| request id | peer | 1670 | 0.03 | – | – |",
+                "| request id | peer | 1670 | 0.03 | – | 900 / 2, not met yet |",
             ]
         );
     }
