@@ -75,6 +75,7 @@ impl Clock {
     }
 
     /// Whether readings come from the system, and so may be shared by the layers of one request.
+    #[inline]
     pub(crate) fn is_system(&self) -> bool {
         matches!(self.0, Source::System)
     }

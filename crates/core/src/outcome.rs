@@ -1,6 +1,6 @@
 //! What became of a request, and whether that counts as success.
 
-use http::{Response, StatusCode};
+use http::{Extensions, Response, StatusCode};
 
 use crate::{BodyEnd, BodyReport, GrpcCode, Protocol, Reason, Rejection};
 
@@ -77,12 +77,15 @@ pub(crate) struct Head {
 
 impl Head {
     /// `protocol` is the response's own.
+    #[inline]
     pub(crate) fn of<B>(protocol: Protocol, response: &Response<B>) -> Self {
-        let rejection = response.extensions().get::<Rejection>().cloned();
+        let extensions = response.extensions();
+        let rejection = if extensions.is_empty() { None } else { refusal(extensions) };
         let grpc = if protocol.is_grpc() { GrpcCode::from_headers(response.headers()) } else { None };
         Self { status: response.status(), is_grpc: protocol == Protocol::Grpc, grpc, rejection }
     }
 
+    #[inline]
     pub(crate) fn into_outcome(self, report: &BodyReport) -> Outcome {
         let ending = match report.end {
             BodyEnd::Complete => match &self.rejection {
@@ -102,6 +105,11 @@ impl Head {
         let grpc = self.grpc.or(report.grpc).or_else(missing);
         Outcome { ending, status: Some(self.status), grpc, bytes: report.bytes, rejection: self.rejection }
     }
+}
+
+/// Apart from the rest, because most answers have no extensions.
+fn refusal(extensions: &Extensions) -> Option<Rejection> {
+    extensions.get().cloned()
 }
 
 /// Whether an outcome counts for or against a service.

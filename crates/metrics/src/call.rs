@@ -2,10 +2,12 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Rejection, RequestContext};
 use http::{Request, StatusCode};
+use metrics::{Histogram, Recorder};
 
 use crate::{
     handles::Handles,
     layer::Shared,
+    recorder::Address,
     series::{HttpSeries, MethodLabel, RpcSeries},
     telemetry::OTHER,
 };
@@ -52,29 +54,72 @@ impl Call {
         let base = &*self.handles.base;
         let finished = self.context.finished(&base.clock);
         let seconds = finished.saturating_duration_since(self.started).as_secs_f64();
-        base.target.with(|recorder| {
+        let known = self.known_series(end);
+        if let Some(histogram) = known {
+            histogram.record(seconds);
+        }
+        // Almost every request is of a series that the recorder knows, and no refusal.
+        if known.is_none() || end.rejection.is_some() {
+            self.record_rest(end, known.is_none().then_some(seconds));
+        }
+    }
+
+    /// The histogram of the series, if the recorder in force knows it already.
+    #[inline]
+    fn known_series(&self, end: &End<'_>) -> Option<&Histogram> {
+        let handles = &*self.handles;
+        if !handles.are_of(handles.base.target.address()) {
+            return None;
+        }
+        let name = self.context.route().map_or(OTHER, MatchedRoute::as_str);
+        let (histograms, variant) = if self.context.protocol().is_grpc() {
+            (&handles.rpc, Self::rpc_series(end).variant())
+        } else {
+            (&handles.http, self.http_series(end).variant())
+        };
+        histograms.find(name, variant)
+    }
+
+    fn http_series(&self, end: &End<'_>) -> HttpSeries {
+        HttpSeries { method: self.method, status: end.status, ending: end.ending }
+    }
+
+    fn rpc_series(end: &End<'_>) -> RpcSeries {
+        RpcSeries { status: end.grpc, ending: end.ending }
+    }
+
+    /// Records the duration, if it is the first of its series, and the refusal.
+    #[inline(never)]
+    fn record_rest(&self, end: &End<'_>, seconds: Option<f64>) {
+        self.handles.base.target.with(|recorder| {
             let other;
-            let handles = if self.handles.are_of(recorder) {
+            let handles = if self.handles.are_of(Address::of(recorder)) {
                 &*self.handles
             } else {
                 // The recorder changed while the request ran.
                 other = Handles::new(Arc::clone(&self.handles.base), recorder);
                 &other
             };
-            let route = self.context.route();
-            let name = route.map_or(OTHER, MatchedRoute::as_str);
-            if self.context.protocol().is_grpc() {
-                let series = RpcSeries { status: end.grpc, ending: end.ending };
-                let is_known = || route.is_some_and(|route| self.is_known(route, end));
-                handles.record_rpc(recorder, name, is_known, series, seconds);
-            } else {
-                let series = HttpSeries { method: self.method, status: end.status, ending: end.ending };
-                handles.record_http(recorder, name, series, seconds);
+            if let Some(seconds) = seconds {
+                self.record_new(handles, recorder, end, seconds);
             }
             if let Some(rejection) = end.rejection {
                 handles.count_rejection(recorder, rejection);
             }
         });
+    }
+
+    /// Records the first of a series.
+    #[cold]
+    fn record_new(&self, handles: &Handles, recorder: &dyn Recorder, end: &End<'_>, seconds: f64) {
+        let route = self.context.route();
+        let name = route.map_or(OTHER, MatchedRoute::as_str);
+        if self.context.protocol().is_grpc() {
+            let name = if route.is_some_and(|route| self.is_known(route, end)) { name } else { OTHER };
+            handles.record_new_rpc(recorder, name, Self::rpc_series(end), seconds);
+        } else {
+            handles.record_new_http(recorder, name, self.http_series(end), seconds);
+        }
     }
 
     /// Whether the gRPC method is one of the service, and not only what the caller wrote.
@@ -92,6 +137,7 @@ impl Call {
 }
 
 impl Observer for Call {
+    #[inline]
     fn on_end(mut self, outcome: Outcome) {
         self.settle(&End {
             ending: outcome.ending,

@@ -25,8 +25,8 @@ pub(crate) struct Handles {
     pub(crate) base: Arc<Base>,
     recorder: Address,
     pub(crate) active: Gauge,
-    http: Histograms,
-    rpc: Histograms,
+    pub(crate) http: Histograms,
+    pub(crate) rpc: Histograms,
     rejections: Table<(&'static str, &'static str), Counter>,
 }
 
@@ -45,38 +45,33 @@ impl Handles {
     }
 
     #[inline]
-    pub(crate) fn are_of(&self, recorder: &dyn Recorder) -> bool {
-        self.recorder == Address::of(recorder)
+    pub(crate) fn are_of(&self, recorder: Address) -> bool {
+        self.recorder == recorder
     }
 
-    #[inline]
-    pub(crate) fn record_http(&self, recorder: &dyn Recorder, route: &str, series: HttpSeries, seconds: f64) {
-        let variant = series.variant();
-        match self.http.find(route, variant) {
-            Some(histogram) => histogram.record(seconds),
-            None => self.http.record_new(route, variant, seconds, |route| {
-                let key = Key::from_parts(telemetry::HTTP_SERVER_REQUEST_DURATION, series.labels(route));
-                recorder.register_histogram(&key, &METADATA)
-            }),
-        }
+    /// Records the first of a series.
+    pub(crate) fn record_new_http(
+        &self,
+        recorder: &dyn Recorder,
+        route: &str,
+        series: HttpSeries,
+        seconds: f64,
+    ) {
+        self.http.record_new(route, series.variant(), seconds, |route| {
+            let key = Key::from_parts(telemetry::HTTP_SERVER_REQUEST_DURATION, series.labels(route));
+            recorder.register_histogram(&key, &METADATA)
+        });
     }
 
-    /// `is_known` says whether the method may be named; asked only when it has not been.
-    #[inline]
-    pub(crate) fn record_rpc(
+    /// The same for a call.
+    pub(crate) fn record_new_rpc(
         &self,
         recorder: &dyn Recorder,
         method: &str,
-        is_known: impl FnOnce() -> bool,
         series: RpcSeries,
         seconds: f64,
     ) {
-        let variant = series.variant();
-        if let Some(histogram) = self.rpc.find(method, variant) {
-            return histogram.record(seconds);
-        }
-        let method = if is_known() { method } else { OTHER };
-        self.rpc.record_new(method, variant, seconds, |method| {
+        self.rpc.record_new(method, series.variant(), seconds, |method| {
             let key = Key::from_parts(telemetry::RPC_SERVER_CALL_DURATION, series.labels(method));
             recorder.register_histogram(&key, &METADATA)
         });
@@ -100,11 +95,12 @@ impl Handles {
 
 /// The histograms of one metric, by the one label with an open set of values and a number for all others.
 #[derive(Default)]
-struct Histograms(Table<(Box<str>, u32), Histogram>);
+pub(crate) struct Histograms(Table<(Box<str>, u32), Histogram>);
 
 impl Histograms {
+    /// The histogram of a series that was recorded before.
     #[inline]
-    fn find(&self, name: &str, variant: u32) -> Option<&Histogram> {
+    pub(crate) fn find(&self, name: &str, variant: u32) -> Option<&Histogram> {
         let is = |(known_name, known): &(Box<str>, u32)| *known == variant && **known_name == *name;
         self.0.find(FxBuildHasher.hash_one((name, variant)), is)
     }

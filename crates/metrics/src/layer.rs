@@ -7,7 +7,12 @@ use bartizan_core::{Clock, ServerLayer, phase};
 use metrics::Recorder;
 use tower_layer::Layer;
 
-use crate::{Metrics, handles::Handles, known::KnownMethods, recorder::Target};
+use crate::{
+    Metrics,
+    handles::Handles,
+    known::KnownMethods,
+    recorder::{Address, Target},
+};
 
 /// Measures every request: see the [crate documentation](crate).
 ///
@@ -116,31 +121,31 @@ impl Shared {
     /// The handles of the recorder in force.
     #[inline]
     pub(crate) fn handles(&self) -> Arc<Handles> {
-        self.base.target.with(|recorder| {
-            for handles in &self.first {
-                match handles.get() {
-                    Some(handles) if handles.are_of(recorder) => return Arc::clone(handles),
-                    Some(_) => {}
-                    None => break,
-                }
+        let recorder = self.base.target.address();
+        for handles in &self.first {
+            match handles.get() {
+                Some(handles) if handles.are_of(recorder) => return Arc::clone(handles),
+                Some(_) => {}
+                None => break,
             }
-            self.resolve(recorder)
-        })
+        }
+        self.base.target.with(|recorder| self.resolve(recorder))
     }
 
     #[cold]
     fn resolve(&self, recorder: &dyn Recorder) -> Arc<Handles> {
+        let address = Address::of(recorder);
         let new = || Arc::new(Handles::new(Arc::clone(&self.base), recorder));
         for handles in &self.first {
             // Another thread may have been faster, with this recorder or another.
             let handles = handles.get_or_init(new);
-            if handles.are_of(recorder) {
+            if handles.are_of(address) {
                 return Arc::clone(handles);
             }
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some(handles) if handles.are_of(recorder) => Arc::clone(handles),
+            Some(handles) if handles.are_of(address) => Arc::clone(handles),
             _ => Arc::clone(last.insert(new())),
         }
     }

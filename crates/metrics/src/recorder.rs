@@ -13,6 +13,12 @@ pub(crate) enum Target {
 }
 
 impl Target {
+    /// Which recorder [`with`](Self::with) would give.
+    #[inline]
+    pub(crate) fn address(&self) -> Address {
+        self.with(Address::of)
+    }
+
     #[inline]
     pub(crate) fn with<T>(&self, run: impl FnOnce(&dyn Recorder) -> T) -> T {
         match self {

@@ -37,6 +37,13 @@ impl<K, H> Table<K, H> {
     /// The entry whose key hashes to `hash` and is the one looked for.
     #[inline]
     pub(crate) fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<&H> {
+        // Most entries lie in the first slot where they may.
+        let (key, handle) = window(self.segments[0].get()?, hash)[0].get()?;
+        if is(key) { Some(handle) } else { self.find_further(hash, is) }
+    }
+
+    #[inline(never)]
+    fn find_further(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<&H> {
         for segment in &self.segments {
             for slot in window(segment.get()?, hash) {
                 // Slots fill in order: behind an empty one there is nothing.

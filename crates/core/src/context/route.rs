@@ -107,10 +107,28 @@ fn is_grpc_method(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RequestContext;
 
     fn route(path: &str, content_type: &str) -> String {
         let request = Request::post(path).header("content-type", content_type).body(()).unwrap();
         MatchedRoute::of(&request).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_route_is_read_once_also_when_there_is_none() {
+        for first in [None, Some("/orders/{id}")] {
+            let mut request = Request::new(());
+            let context = RequestContext::of(&mut request);
+            assert!(context.route().is_none());
+            if let Some(template) = first {
+                request.extensions_mut().insert(MatchedRoute::template(template));
+            }
+            let expected = first.unwrap_or("_OTHER");
+            assert_eq!(context.route_of(&request).as_str(), expected);
+            request.extensions_mut().insert(MatchedRoute::template("/later"));
+            assert_eq!(context.route_of(&request).as_str(), expected);
+            assert_eq!(context.route().unwrap().as_str(), expected);
+        }
     }
 
     #[test]

@@ -72,6 +72,7 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
     }
 
     /// The same for a response whose protocol is known.
+    #[inline]
     pub(super) fn wrap_as(
         protocol: Protocol,
         response: Response<B>,
@@ -180,10 +181,8 @@ impl<O: BodyObserver> Watch<O> {
             observer.on_end(BodyReport { end, bytes: self.bytes, grpc: self.grpc });
         }
     }
-}
 
-impl<O: BodyObserver> Drop for Watch<O> {
-    fn drop(&mut self) {
+    fn settle_dropped(&mut self) {
         let end = if self.polling {
             BodyEnd::Panic
         } else if self.is_complete() {
@@ -194,5 +193,14 @@ impl<O: BodyObserver> Drop for Watch<O> {
             BodyEnd::Dropped
         };
         self.settle(end);
+    }
+}
+
+impl<O: BodyObserver> Drop for Watch<O> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.observer.is_some() {
+            self.settle_dropped();
+        }
     }
 }

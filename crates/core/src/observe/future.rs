@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use http::Response;
@@ -70,15 +70,13 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         this.watch.polling = true;
-        let mut polled = this.inner.poll(cx);
-        if let (Poll::Ready(Ok(response)), Some(observer)) = (&mut polled, &mut this.watch.observer) {
-            observer.on_response(response);
-        }
-        this.watch.polling = false;
-        let result = ready!(polled);
-        let observer = this.watch.observer.take().expect("not polled again after it was ready");
-        match result {
-            Ok(response) => {
+        // Taken apart in one step: a response is large, and each step would move it.
+        match this.inner.poll(cx) {
+            Poll::Ready(Ok(mut response)) => {
+                if let Some(observer) = &mut this.watch.observer {
+                    observer.on_response(&mut response);
+                }
+                let observer = this.watch.ready();
                 // No one is answered in gRPC who did not ask in it, and most do not.
                 let protocol = match this.protocol {
                     Protocol::Http => Protocol::Http,
@@ -87,9 +85,13 @@ where
                 let seen = HeadSeen { head: Head::of(protocol, &response), observer };
                 Poll::Ready(Ok(ObservedBody::wrap_as(protocol, response, *this.head, seen)))
             }
-            Err(error) => {
-                observer.on_end(Outcome::without_response(Ending::ServiceError));
+            Poll::Ready(Err(error)) => {
+                this.watch.ready().on_end(Outcome::without_response(Ending::ServiceError));
                 Poll::Ready(Err(error))
+            }
+            Poll::Pending => {
+                this.watch.polling = false;
+                Poll::Pending
             }
         }
     }
@@ -101,7 +103,17 @@ struct Watch<O: Observer> {
     polling: bool,
 }
 
+impl<O: Observer> Watch<O> {
+    /// The inner future is ready, and so the observer goes on with the response.
+    #[inline]
+    fn ready(&mut self) -> O {
+        self.polling = false;
+        self.observer.take().expect("not polled again after it was ready")
+    }
+}
+
 impl<O: Observer> Drop for Watch<O> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(observer) = self.observer.take() {
             let panicked = self.polling || std::thread::panicking();
@@ -119,6 +131,7 @@ pub struct HeadSeen<O> {
 }
 
 impl<O: Observer> BodyObserver for HeadSeen<O> {
+    #[inline]
     fn on_end(self, report: BodyReport) {
         self.observer.on_end(self.head.into_outcome(&report));
     }
