@@ -16,6 +16,8 @@ mod normalize;
 mod observe;
 mod optional;
 mod outcome;
+#[cfg(feature = "metrics")]
+mod per_recorder;
 mod problem;
 mod problem_layer;
 mod protocol;
@@ -59,5 +61,7 @@ pub use self::{
     violation::{Location, Violation},
 };
 
+#[cfg(feature = "metrics")]
+pub use self::per_recorder::{PerRecorder, Place};
 #[cfg(feature = "scope")]
 pub use self::scope::{current, in_scope};

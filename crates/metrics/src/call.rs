@@ -1,13 +1,12 @@
 use std::{fmt, sync::Arc, time::Instant};
 
-use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Rejection, RequestContext};
+use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Place, Rejection, RequestContext};
 use http::{Request, StatusCode};
 use metrics::{Histogram, Recorder};
 
 use crate::{
     handles::Handles,
     layer::Shared,
-    recorder::Address,
     series::{HttpSeries, MethodLabel, RpcSeries},
     telemetry::OTHER,
 };
@@ -17,8 +16,9 @@ use crate::{
 /// Follows the request from the call to the end of the response body; named only because
 /// [`ResponseFuture`](crate::ResponseFuture) and [`ResponseBody`](crate::ResponseBody) hold one.
 pub struct Call {
-    /// Whose gauge counts the request: it goes down where it went up.
-    handles: Arc<Handles>,
+    shared: Arc<Shared>,
+    /// Where the gauge is that counts the request: it goes down where it went up.
+    place: Option<Place>,
     context: RequestContext,
     method: MethodLabel,
     started: Instant,
@@ -35,26 +35,38 @@ struct End<'a> {
 }
 
 impl Call {
-    pub(crate) fn begin<B>(shared: &Shared, context: RequestContext, request: &Request<B>) -> Self {
+    pub(crate) fn begin<B>(shared: Arc<Shared>, context: RequestContext, request: &Request<B>) -> Self {
         context.route_of(request);
-        let handles = shared.handles();
-        handles.active.increment(1.0);
-        Self {
+        let place = shared.handles.place(Handles::new);
+        let call = Self {
             method: MethodLabel::of(request.method()),
-            started: context.arrived(&handles.base.clock),
-            handles,
+            started: context.arrived(&shared.clock),
+            shared,
+            place,
             context,
             settled: false,
+        };
+        if let Some(handles) = call.handles() {
+            handles.active.increment(1.0);
         }
+        call
+    }
+
+    /// The handles that the request began with.
+    #[inline]
+    fn handles(&self) -> Option<&Handles> {
+        self.shared.handles.at(self.place?)
     }
 
     fn settle(&mut self, end: &End<'_>) {
         self.settled = true;
-        self.handles.active.decrement(1.0);
-        let base = &*self.handles.base;
-        let finished = self.context.finished(&base.clock);
+        let finished = self.context.finished(&self.shared.clock);
         let seconds = finished.saturating_duration_since(self.started).as_secs_f64();
-        let known = self.known_series(end);
+        let mut known = None;
+        if let Some(handles) = self.handles() {
+            handles.active.decrement(1.0);
+            known = self.known_series(handles, end);
+        }
         if let Some(histogram) = known {
             histogram.record(seconds);
         }
@@ -64,13 +76,9 @@ impl Call {
         }
     }
 
-    /// The histogram of the series, if the recorder in force knows it already.
+    /// The histogram of the series, if there is one already.
     #[inline]
-    fn known_series(&self, end: &End<'_>) -> Option<&Histogram> {
-        let handles = &*self.handles;
-        if !handles.are_of(handles.base.target.address()) {
-            return None;
-        }
+    fn known_series<'h>(&self, handles: &'h Handles, end: &End<'_>) -> Option<&'h Histogram> {
         let name = self.context.route().map_or(OTHER, MatchedRoute::as_str);
         let (histograms, variant) = if self.context.protocol().is_grpc() {
             (&handles.rpc, Self::rpc_series(end).variant())
@@ -88,18 +96,11 @@ impl Call {
         RpcSeries { status: end.grpc, ending: end.ending }
     }
 
-    /// Records the duration, if it is the first of its series, and the refusal.
+    /// Records the duration, if it is the first of its series, and the refusal: with the recorder in force now,
+    /// since handles can be had of no other.
     #[inline(never)]
     fn record_rest(&self, end: &End<'_>, seconds: Option<f64>) {
-        self.handles.base.target.with(|recorder| {
-            let other;
-            let handles = if self.handles.are_of(Address::of(recorder)) {
-                &*self.handles
-            } else {
-                // The recorder changed while the request ran.
-                other = Handles::new(Arc::clone(&self.handles.base), recorder);
-                &other
-            };
+        self.shared.handles.with(Handles::new, |handles, recorder| {
             if let Some(seconds) = seconds {
                 self.record_new(handles, recorder, end, seconds);
             }
@@ -127,7 +128,7 @@ impl Call {
     /// The proof is an answer that only the method itself gives: success, or a message. Errors prove nothing:
     /// what stands before the methods, an interceptor of tonic's say, gives them for any name.
     fn is_known(&self, route: &MatchedRoute, end: &End<'_>) -> bool {
-        let known = &self.handles.base.known;
+        let known = &self.shared.known;
         if !route.is_claimed() || known.contains(route.as_str()) {
             return true;
         }

@@ -1,14 +1,12 @@
 //! The handles of one recorder, each resolved once.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::hash::BuildHasher;
 
 use bartizan_core::Rejection;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Recorder};
 use rustc_hash::FxBuildHasher;
 
 use crate::{
-    layer::Base,
-    recorder::Address,
     series::{HttpSeries, RpcSeries},
     table::Table,
     telemetry::{self, METADATA, OTHER, label},
@@ -22,8 +20,6 @@ const MAX_SERIES: usize = 4096;
 const MAX_REJECTIONS: usize = 1024;
 
 pub(crate) struct Handles {
-    pub(crate) base: Arc<Base>,
-    recorder: Address,
     pub(crate) active: Gauge,
     pub(crate) http: Histograms,
     pub(crate) rpc: Histograms,
@@ -31,22 +27,15 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    pub(crate) fn new(base: Arc<Base>, recorder: &dyn Recorder) -> Self {
+    pub(crate) fn new(recorder: &dyn Recorder) -> Self {
         telemetry::describe(recorder);
         let active = Key::from_static_name(telemetry::HTTP_SERVER_ACTIVE_REQUESTS);
         Self {
-            base,
-            recorder: Address::of(recorder),
             active: recorder.register_gauge(&active, &METADATA),
             http: Histograms::default(),
             rpc: Histograms::default(),
             rejections: Table::new(),
         }
-    }
-
-    #[inline]
-    pub(crate) fn are_of(&self, recorder: Address) -> bool {
-        self.recorder == recorder
     }
 
     /// Records the first of a series.

@@ -5,7 +5,6 @@ mod call;
 mod handles;
 mod known;
 mod layer;
-mod recorder;
 mod series;
 mod service;
 mod table;

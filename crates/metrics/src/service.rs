@@ -53,7 +53,7 @@ where
         let context = RequestContext::of(&mut request);
         let (protocol, head) = (context.protocol(), context.is_head());
         // Made before the inner service is called, so that one that panics in `call` is counted too.
-        let call = Call::begin(&self.shared, context, &request);
+        let call = Call::begin(Arc::clone(&self.shared), context, &request);
         observe(self.inner.call(request), protocol, head, call)
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt};
 
 use bartizan_core::Clock;
 
-use crate::Rate;
+use crate::{Rate, telemetry::Target};
 
 /// A setting that can never work. Refused where it is made, never on a request.
 ///
@@ -63,6 +63,7 @@ pub(crate) struct Settings {
     pub(crate) missing: MissingKey,
     pub(crate) clock: Clock,
     pub(crate) seed: Option<u64>,
+    pub(crate) target: Target,
 }
 
 /// Enough for most services, in about 5 MB.
@@ -80,6 +81,7 @@ impl Settings {
             missing: MissingKey::default(),
             clock: Clock::system(),
             seed: None,
+            target: Target::default(),
         }
     }
 }

@@ -80,6 +80,12 @@ impl<K> RateLimitLayer<K> {
         self.with(|settings| settings.clock = clock)
     }
 
+    /// Counts in this recorder instead of the one in force.
+    #[cfg(feature = "metrics")]
+    pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
+        self.with(|settings| settings.target = crate::telemetry::Target::pinned(recorder))
+    }
+
     /// Hashes keys with this seed instead of a random one, so that a benchmark does the same work in each run.
     ///
     /// Insecure: a caller who knows the seed can choose keys that slow the limit down, or that share the bucket of

@@ -49,7 +49,7 @@ impl<K> Policy<K> {
                 "more keys are limited at once than are remembered: new ones share a bucket",
                 "raise `with_max_keys`, or stop the flood of keys",
             ),
-            telemetry: Telemetry::new(&name),
+            telemetry: Telemetry::new(&name, &settings.target),
             settings,
             key,
             key_name,

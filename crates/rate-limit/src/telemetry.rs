@@ -1,7 +1,4 @@
 //! Every metric of the crate.
-//!
-//! Handles are resolved once per recorder, which is told by its address. They stand in a list that only grows, up
-//! to some few recorders: the usual case is one look at its first entry, without a lock or a shared counter.
 
 /// What became of a request, as the label `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,18 +10,17 @@ pub(crate) enum Outcome {
 }
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::Telemetry;
+pub(crate) use self::enabled::{Target, Telemetry};
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::Telemetry;
+pub(crate) use self::disabled::{Target, Telemetry};
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::{fmt, sync::OnceLock};
+    use std::fmt;
 
-    use metrics::{
-        Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit, with_recorder,
-    };
+    use bartizan_core::PerRecorder;
+    use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
 
     use super::Outcome;
 
@@ -35,27 +31,26 @@ mod enabled {
 
     const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
+    /// The recorder that a limit counts in: the one in force, unless it was given its own.
+    #[derive(Debug, Default)]
+    pub(crate) struct Target(PerRecorder<()>);
+
+    impl Target {
+        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+            Self(PerRecorder::pinned(recorder))
+        }
+    }
+
+    impl Clone for Target {
+        fn clone(&self) -> Self {
+            Self(self.0.fork())
+        }
+    }
+
     /// The metrics of one limit.
     pub(crate) struct Telemetry {
         policy: SharedString,
-        first: Link,
-    }
-
-    type Link = OnceLock<Box<Resolved>>;
-
-    /// The handles of one recorder.
-    struct Resolved {
-        recorder: Identity,
-        handles: Handles,
-        next: Link,
-    }
-
-    /// The address and the size, as recorders without size have no address of their own.
-    type Identity = (usize, usize);
-
-    #[inline]
-    fn identity(recorder: &dyn Recorder) -> Identity {
-        (std::ptr::from_ref(recorder).addr(), size_of_val(recorder))
+        handles: PerRecorder<Handles>,
     }
 
     struct Handles {
@@ -68,8 +63,8 @@ mod enabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(policy: &str) -> Self {
-            Self { policy: policy.to_owned().into(), first: Link::new() }
+        pub(crate) fn new(policy: &str, target: &Target) -> Self {
+            Self { policy: policy.to_owned().into(), handles: target.0.fork() }
         }
 
         #[inline]
@@ -99,35 +94,8 @@ mod enabled {
 
         #[inline]
         fn with(&self, count: impl FnOnce(&Handles)) {
-            with_recorder(|recorder| {
-                let identity = identity(recorder);
-                match self.first.get() {
-                    Some(first) if first.recorder == identity => count(&first.handles),
-                    _ => self.search(recorder, identity, count),
-                }
-            });
-        }
-
-        /// The first use of a recorder, and each of those that are not the first in the list.
-        #[cold]
-        fn search(&self, recorder: &dyn Recorder, identity: Identity, count: impl FnOnce(&Handles)) {
-            /// More than a process has: the one before anything was installed, the global one, a local one.
-            const MOST_RECORDERS: usize = 4;
-            let mut link = &self.first;
-            for _ in 0..MOST_RECORDERS {
-                let resolved = link.get_or_init(|| Box::new(Resolved::new(recorder, identity, &self.policy)));
-                if resolved.recorder == identity {
-                    return count(&resolved.handles);
-                }
-                link = &resolved.next;
-            }
-            count(&Handles::resolve(recorder, &self.policy));
-        }
-    }
-
-    impl Resolved {
-        fn new(recorder: &dyn Recorder, identity: Identity, policy: &SharedString) -> Self {
-            Self { recorder: identity, handles: Handles::resolve(recorder, policy), next: Link::new() }
+            self.handles
+                .with(|recorder| Handles::resolve(recorder, &self.policy), |handles, _| count(handles));
         }
     }
 
@@ -173,11 +141,14 @@ mod enabled {
 mod disabled {
     use super::Outcome;
 
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Target;
+
     #[derive(Debug)]
     pub(crate) struct Telemetry;
 
     impl Telemetry {
-        pub(crate) fn new(_policy: &str) -> Self {
+        pub(crate) fn new(_policy: &str, _target: &Target) -> Self {
             Self
         }
 

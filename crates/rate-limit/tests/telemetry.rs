@@ -105,6 +105,18 @@ fn a_recorder_that_comes_when_the_store_is_full_is_told_how_many_keys_there_are(
 }
 
 #[test]
+fn a_recorder_of_its_own_gets_it_all_and_the_one_in_force_nothing() {
+    let (own, in_force) = (DebuggingRecorder::new(), DebuggingRecorder::new());
+    let (own_series, in_force_series) = (own.snapshotter(), in_force.snapshotter());
+    // Set before another setting, to see that it is kept.
+    let layer = layer(&ManualClock::new()).with_recorder(own).with_name("own").unwrap();
+    metrics::with_local_recorder(&in_force, || send(&layer, Some("a")));
+    let keys = series(&own_series);
+    assert_eq!(keys["bartizan_rate_limit_decisions_total{policy=own,outcome=allowed}"], 1);
+    assert!(series(&in_force_series).is_empty());
+}
+
+#[test]
 fn obs_09_requests_without_a_key_are_told_apart_when_refused() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
