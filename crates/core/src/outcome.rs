@@ -44,8 +44,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// The HTTP status, if a response head was there; never made up.
     pub status: Option<StatusCode>,
-    /// The gRPC status, from the trailers, or from the head of a Trailers-Only answer. `UNKNOWN` for a gRPC
-    /// response that ended without one; `None` for plain HTTP.
+    /// The gRPC status: from the trailers, from the last frame of a gRPC-Web body, or from the head of a
+    /// Trailers-Only answer. `UNKNOWN` for a gRPC response that ended without one; `None` for plain HTTP.
     pub grpc: Option<GrpcCode>,
     /// The bytes of body that were handed on.
     pub bytes: u64,
@@ -82,7 +82,7 @@ impl Head {
         let extensions = response.extensions();
         let rejection = if extensions.is_empty() { None } else { refusal(extensions) };
         let grpc = if protocol.is_grpc() { GrpcCode::from_headers(response.headers()) } else { None };
-        Self { status: response.status(), is_grpc: protocol == Protocol::Grpc, grpc, rejection }
+        Self { status: response.status(), is_grpc: protocol.is_grpc(), grpc, rejection }
     }
 
     #[inline]

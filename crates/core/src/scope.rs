@@ -43,7 +43,7 @@ pub fn current() -> Option<RequestContext> {
 /// ```
 #[cfg(feature = "scope")]
 pub fn in_scope<F>(future: F) -> Scoped<F> {
-    Scoped { context: current(), inner: future }
+    Scoped { context: current(), inner: Some(future) }
 }
 
 /// The scope of a request while its task runs: the context stands in a slot of the thread, where [`current`] finds
@@ -92,20 +92,31 @@ impl RequestContext {
 }
 
 pin_project! {
-    /// A future that runs within the scope of a request, entered at each poll.
+    /// A future that runs within the scope of a request, entered at each poll, and to be dropped when it is given up.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
         context: Option<RequestContext>,
+        // Empty only while this is dropped.
         #[pin]
-        inner: F,
+        inner: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Scoped<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.context.is_some() {
+                let _entered = Entered::new(this.context);
+                this.inner.set(None);
+            }
+        }
     }
 }
 
 impl<F> Scoped<F> {
     /// Runs `future` within the scope of `context`. Without the feature `scope` the scope stays empty.
     pub fn new(context: RequestContext, future: F) -> Self {
-        Self { context: Some(context), inner: future }
+        Self { context: Some(context), inner: Some(future) }
     }
 
     /// Calls `service` within the scope of `context` and keeps its future there: not every service waits for the
@@ -119,7 +130,7 @@ impl<F> Scoped<F> {
         let entered = Entered::new(&mut context);
         let inner = service.call(request);
         drop(entered);
-        Self { context, inner }
+        Self { context, inner: Some(inner) }
     }
 
     /// Takes the context from a future that is done, for what follows it; `None` when it had none.
@@ -134,17 +145,28 @@ impl<F: Future> Future for Scoped<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let _entered = Entered::new(this.context);
-        this.inner.poll(cx)
+        this.inner.as_pin_mut().expect("there until it is dropped").poll(cx)
     }
 }
 
 pin_project! {
-    /// A body that runs within the scope of a request, entered at each poll.
+    /// A body that runs within the scope of a request, entered at each poll, and to be dropped.
     #[derive(Debug)]
     pub struct ScopedBody<B> {
         context: Option<RequestContext>,
+        // Empty only while this is dropped.
         #[pin]
-        inner: B,
+        inner: Option<B>,
+    }
+
+    impl<B> PinnedDrop for ScopedBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.context.is_some() {
+                let _entered = Entered::new(this.context);
+                this.inner.set(None);
+            }
+        }
     }
 }
 
@@ -152,7 +174,7 @@ impl<B> ScopedBody<B> {
     /// Runs `body` within the scope of `context`. Without a context, or the feature `scope`, the scope stays as
     /// it is.
     pub fn new(context: impl Into<Option<RequestContext>>, body: B) -> Self {
-        Self { context: context.into(), inner: body }
+        Self { context: context.into(), inner: Some(body) }
     }
 }
 
@@ -166,15 +188,15 @@ impl<B: Body> Body for ScopedBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let _entered = Entered::new(this.context);
-        this.inner.poll_frame(cx)
+        this.inner.as_pin_mut().expect("there until it is dropped").poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_some_and(B::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(SizeHint::default, B::size_hint)
     }
 }
 
@@ -219,6 +241,38 @@ mod tests {
         assert!(current().is_none());
         assert!(scoped.as_mut().take_context().is_some());
         assert!(scoped.as_mut().take_context().is_none());
+    }
+
+    #[test]
+    fn what_is_given_up_is_dropped_within_the_scope() {
+        struct Look<'a>(&'a Cell<bool>);
+        impl Drop for Look<'_> {
+            fn drop(&mut self) {
+                self.0.set(current().is_some());
+            }
+        }
+        impl Body for Look<'_> {
+            type Data = &'static [u8];
+            type Error = std::convert::Infallible;
+
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+                Poll::Pending
+            }
+        }
+        let context = || RequestContext::of(&mut Request::new(()));
+        let seen = Cell::new(false);
+        let look = Look(&seen);
+        drop(Scoped::new(context(), async move {
+            let _look = look;
+            std::future::pending::<()>().await;
+        }));
+        assert!(seen.replace(false), "a future that was never polled");
+        drop(ScopedBody::new(context(), Look(&seen)));
+        assert!(seen.replace(false));
+        assert!(current().is_none());
     }
 
     #[tokio::test]

@@ -241,6 +241,21 @@ fn grpc_07_long_violations_go_before_the_other_details() {
 }
 
 #[test]
+fn grpc_07_violations_left_out_are_owned_up_to() {
+    for (rejection, truncated) in [
+        (wordy(0, 0, 10), None),
+        (wordy(32, 10, 10), None),
+        (wordy(33, 10, 10), Some("true")),
+        (wordy(32, 400, 10), Some("true")),
+        (wordy(32, 10_000, 10), Some("true")),
+    ] {
+        let details = status(answer(rejection).headers()).get_error_details();
+        let metadata = &details.error_info().unwrap().metadata;
+        assert_eq!(metadata.get("truncated").map(String::as_str), truncated);
+    }
+}
+
+#[test]
 fn grpc_07_details_go_from_the_last_and_then_the_message_is_cut() {
     let quota = QuotaViolation { subject: "burst".into(), description: "z".repeat(9_000).into() };
     let response = answer(Rejection::new(Reason::RateLimited).with_quota(quota));

@@ -35,6 +35,10 @@ impl Observer for Report {
 
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
+/// A message of two bytes, and trailers with a status, as gRPC-Web frames them.
+const WEB_MESSAGE: &[u8] = b"\0\0\0\0\x02hi";
+const WEB_TRAILERS: &[u8] = b"\x80\0\0\0\x0egrpc-status:5\n";
+
 async fn respond(request: Request<Incoming>) -> Result<Response<Steps>, Infallible> {
     let response = Response::builder();
     let hello = || Steps::data(["hel", "lo"]);
@@ -74,6 +78,12 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Steps>, Infallib
         "/grpc-no-status" => response.header(GRPC.0, GRPC.1).body(hello()),
         "/grpc-no-status-known" => response.header(GRPC.0, GRPC.1).body(hello().known()),
         "/grpc-nothing" => response.header(GRPC.0, GRPC.1).body(Steps::default().known()),
+        "/web" => response
+            .header(header::CONTENT_TYPE, "application/grpc-web+proto")
+            .body(Steps::new([WEB_MESSAGE, WEB_TRAILERS].map(|bytes| Step::Data(Bytes::from_static(bytes))))),
+        "/web-no-status" => response
+            .header(header::CONTENT_TYPE, "application/grpc-web+proto")
+            .body(Steps::new([Step::Data(Bytes::from_static(WEB_MESSAGE))])),
         "/grpc-hang" => {
             let mut body = hello().then(Step::Hang);
             body.exact = Some(5);
@@ -215,6 +225,8 @@ async fn grpc_13_the_outcome_is_the_status_in_the_trailers_and_unknown_without_o
         ("/grpc-no-status", GrpcCode::Unknown, 5),
         ("/grpc-no-status-known", GrpcCode::Unknown, 5),
         ("/grpc-nothing", GrpcCode::Unknown, 0),
+        ("/web", GrpcCode::NotFound, 26),
+        ("/web-no-status", GrpcCode::Unknown, 7),
     ] {
         connection.fetch(request("POST", path)).await;
         let outcome = reports.recv().await.unwrap();

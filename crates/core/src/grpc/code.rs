@@ -67,7 +67,11 @@ impl GrpcCode {
 
     /// The value of a `grpc-status` field: decimal, no leading zeros. Anything else is `UNKNOWN`.
     pub fn from_header(value: &HeaderValue) -> Self {
-        let number = match value.as_bytes() {
+        Self::from_bytes(value.as_bytes())
+    }
+
+    pub(crate) fn from_bytes(value: &[u8]) -> Self {
+        let number = match value {
             [d @ b'0'..=b'9'] => d - b'0',
             [b'1', d @ b'0'..=b'6'] => 10 + (d - b'0'),
             _ => return Self::Unknown,

@@ -63,10 +63,11 @@ fn fit(rejection: &Rejection, domain: &str, room: usize) -> (HeaderValue, Option
     let mut status = Status {
         code: rejection.reason().grpc_code().number(),
         message: message.to_owned(),
-        details: other_details(rejection, domain),
+        details: other_details(rejection, domain, rejection.is_truncated()),
     };
     let violations = bad_request(rejection);
-    let mut keep = violations.field_violations.len();
+    let all = violations.field_violations.len();
+    let mut keep = all;
     loop {
         let details = with_violations(&status, &violations, keep);
         if message_size + field_size(&GRPC_DETAILS, details.len()) <= room {
@@ -74,6 +75,9 @@ fn fit(rejection: &Rejection, domain: &str, room: usize) -> (HeaderValue, Option
         }
         // `ErrorInfo` stands first, and so stays longest.
         if keep > 0 {
+            if keep == all {
+                status.details = other_details(rejection, domain, true);
+            }
             keep /= 2;
         } else if status.details.pop().is_none() {
             break;
@@ -114,7 +118,8 @@ fn bad_request(rejection: &Rejection) -> BadRequest {
     BadRequest { field_violations }
 }
 
-fn other_details(rejection: &Rejection, domain: &str) -> Vec<Any> {
+/// All details but the violations. `truncated` says, as the problem's member does, that some of those are left out.
+fn other_details(rejection: &Rejection, domain: &str, truncated: bool) -> Vec<Any> {
     let metadata = rejection
         .extensions()
         .iter()
@@ -122,6 +127,7 @@ fn other_details(rejection: &Rejection, domain: &str) -> Vec<Any> {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             (name.as_str().to_owned(), text)
         })
+        .chain(truncated.then(|| ("truncated".to_owned(), "true".to_owned())))
         .collect();
     let reason = rejection.reason().code().to_ascii_uppercase();
     let mut details =

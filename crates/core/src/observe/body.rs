@@ -9,6 +9,7 @@ use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::web_status::WebStatus;
 use crate::{GrpcCode, Protocol};
 
 /// How a response body ended.
@@ -33,7 +34,7 @@ pub struct BodyReport {
     pub end: BodyEnd,
     /// The bytes of data that were handed on.
     pub bytes: u64,
-    /// The gRPC status in the trailers.
+    /// The gRPC status in the trailers; for gRPC-Web, in the body's last frame.
     pub grpc: Option<GrpcCode>,
 }
 
@@ -56,7 +57,7 @@ pin_project! {
     /// and also when it was dropped although nothing more was to come, as servers do: it was at its end when it
     /// was wrapped or after its last frame, it gave all the bytes that its size or `Content-Length` announced, or
     /// the answer has no body at all (HEAD, 1xx, 204, 304). The bytes of a gRPC body do not complete it: its
-    /// trailers do, or a head that has the status already.
+    /// trailers do, or a head that has the status already. Those of gRPC-Web are in the body, as its last frame.
     pub struct ObservedBody<B, O: BodyObserver> {
         #[pin]
         inner: B,
@@ -89,8 +90,13 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
             let length = response.headers().get(header::CONTENT_LENGTH)?;
             length.to_str().ok()?.parse().ok()
         });
-        let needs_trailers =
-            protocol == Protocol::Grpc && !response.headers().contains_key("grpc-status") && !bodiless;
+        let awaits_status =
+            protocol.is_grpc() && !bodiless && !response.headers().contains_key("grpc-status");
+        let web = match protocol {
+            Protocol::GrpcWeb(format) if awaits_status => Some(Box::new(WebStatus::new(format))),
+            _ => None,
+        };
+        let needs_trailers = awaits_status && web.is_none();
         response.map(|inner| {
             let ended = bodiless || inner.is_end_stream();
             let watch = Watch {
@@ -98,6 +104,7 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
                 bytes: 0,
                 expected,
                 grpc: None,
+                web,
                 ended,
                 needs_trailers,
                 polling: false,
@@ -129,7 +136,7 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    this.watch.saw_data(data.remaining() as u64);
+                    this.watch.saw_data(data);
                 } else if let Some(trailers) = frame.trailers_ref() {
                     this.watch.grpc = GrpcCode::from_headers(trailers);
                     this.watch.settle(BodyEnd::Complete);
@@ -157,6 +164,8 @@ struct Watch<O: BodyObserver> {
     bytes: u64,
     expected: Option<u64>,
     grpc: Option<GrpcCode>,
+    /// Reads the status out of a gRPC-Web body.
+    web: Option<Box<WebStatus>>,
     /// Nothing more can come, not even trailers.
     ended: bool,
     /// The bytes alone do not make it complete.
@@ -166,8 +175,12 @@ struct Watch<O: BodyObserver> {
 }
 
 impl<O: BodyObserver> Watch<O> {
-    fn saw_data(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(bytes);
+    fn saw_data(&mut self, data: &impl Buf) {
+        self.bytes = self.bytes.saturating_add(data.remaining() as u64);
+        if let Some(web) = &mut self.web {
+            self.grpc = web.read(data);
+            self.ended |= self.grpc.is_some();
+        }
     }
 
     /// Whether a server may drop the body now and have sent all of it.

@@ -2,6 +2,7 @@
 
 mod body;
 mod future;
+mod web_status;
 
 pub use self::{
     body::{BodyEnd, BodyObserver, BodyReport, ObservedBody},
