@@ -51,9 +51,9 @@ impl<H> PerRecorder<H> {
         resolve: impl FnOnce(&dyn Recorder) -> H,
         run: impl FnOnce(&H, &dyn Recorder) -> T,
     ) -> T {
-        self.with_recorder(|recorder| match self.find_or_resolve(recorder, resolve) {
-            Ok((_, handles)) => run(handles, recorder),
-            Err(handles) => run(&handles, recorder),
+        self.with_recorder(|recorder| match self.first(Identity::of(recorder)) {
+            Some(handles) => run(handles, recorder),
+            None => self.with_further(recorder, resolve, run),
         })
     }
 
@@ -61,7 +61,10 @@ impl<H> PerRecorder<H> {
     /// with one recorder and must end with it. `None` when too many others were met before.
     #[inline]
     pub fn place(&self, resolve: impl FnOnce(&dyn Recorder) -> H) -> Option<Place> {
-        self.with_recorder(|recorder| self.find_or_resolve(recorder, resolve).ok().map(|(place, _)| place))
+        self.with_recorder(|recorder| match self.first(Identity::of(recorder)) {
+            Some(_) => Some(Place(0)),
+            None => self.find_or_resolve(recorder, resolve).ok().map(|(place, _)| place),
+        })
     }
 
     /// The handles kept in `place`; `None` if it is a place of other handles.
@@ -78,28 +81,46 @@ impl<H> PerRecorder<H> {
         }
     }
 
-    /// The handles that are kept, or that there is no room to keep.
+    /// The handles of the recorder that was met first, which most often is the only one.
     #[inline]
+    fn first(&self, identity: Identity) -> Option<&H> {
+        match self.known[0].get() {
+            Some((of, handles)) if *of == identity => Some(handles),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn with_further<T>(
+        &self,
+        recorder: &dyn Recorder,
+        resolve: impl FnOnce(&dyn Recorder) -> H,
+        run: impl FnOnce(&H, &dyn Recorder) -> T,
+    ) -> T {
+        match self.find_or_resolve(recorder, resolve) {
+            Ok((_, handles)) => run(handles, recorder),
+            Err(handles) => run(&handles, recorder),
+        }
+    }
+
+    /// The handles that are kept, or that there is no room to keep.
+    #[cold]
     fn find_or_resolve(
         &self,
         recorder: &dyn Recorder,
         resolve: impl FnOnce(&dyn Recorder) -> H,
     ) -> Result<(Place, &H), H> {
         let identity = Identity::of(recorder);
-        for (place, known) in Place::ALL.into_iter().zip(&self.known) {
+        let places = || Place::ALL.into_iter().zip(&self.known);
+        for (place, known) in places() {
             match known.get() {
                 Some((of, handles)) if *of == identity => return Ok((place, handles)),
                 Some(_) => {}
                 None => break,
             }
         }
-        self.resolve(identity, resolve(recorder))
-    }
-
-    #[cold]
-    fn resolve(&self, identity: Identity, handles: H) -> Result<(Place, &H), H> {
-        let mut fresh = Some(handles);
-        for (place, known) in Place::ALL.into_iter().zip(&self.known) {
+        let mut fresh = Some(resolve(recorder));
+        for (place, known) in places() {
             // Another thread may have been faster, with this recorder or another.
             let (of, handles) =
                 known.get_or_init(|| (identity, fresh.take().expect("kept in one place only")));
