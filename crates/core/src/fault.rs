@@ -1,6 +1,9 @@
 //! Configuration faults that only a request can show.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 /// A fault in how a service is put together, reported once, loudly, with its fix.
 ///
@@ -18,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub struct Fault {
     layer: &'static str,
-    what: &'static str,
+    what: Cow<'static, str>,
     fix: &'static str,
     reported: AtomicBool,
 }
@@ -26,7 +29,12 @@ pub struct Fault {
 impl Fault {
     /// A fault of `layer`: what is wrong, and what to do about it.
     pub const fn new(layer: &'static str, what: &'static str, fix: &'static str) -> Self {
-        Self { layer, what, fix, reported: AtomicBool::new(false) }
+        Self { layer, what: Cow::Borrowed(what), fix, reported: AtomicBool::new(false) }
+    }
+
+    /// The same where what is wrong has a name that only the running service knows, such as a policy's.
+    pub const fn named(layer: &'static str, what: String, fix: &'static str) -> Self {
+        Self { layer, what: Cow::Owned(what), fix, reported: AtomicBool::new(false) }
     }
 
     /// Reports the fault unless it was reported before; says whether it did.

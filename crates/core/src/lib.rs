@@ -34,8 +34,8 @@ pub use self::{
     clock::{Clock, ManualClock, TimeSource},
     connect::{insert_peer_addr, peer_addr},
     context::{
-        ClientAddr, CorrelationId, Deadline, IdError, MatchedRoute, Principal, PrincipalBuilder,
-        PrincipalKind, RequestContext, RequestId, SpanId, TraceContext, TraceId,
+        Baggage, BaggageError, BaggageMember, ClientAddr, CorrelationId, Deadline, IdError, MatchedRoute,
+        Principal, PrincipalBuilder, PrincipalKind, RequestContext, RequestId, SpanId, TraceContext, TraceId,
     },
     event::{Fact, RequestEvent},
     excerpt::excerpt,

@@ -36,6 +36,7 @@ struct Inner {
     cause: Option<Cow<'static, str>>,
     layer: Option<&'static str>,
     panicked: bool,
+    failed_credential: bool,
     /// Whether it was rendered for a real request.
     addressed: bool,
     retry_after: Option<Duration>,
@@ -154,6 +155,7 @@ impl Rejection {
             cause: None,
             layer: None,
             panicked: false,
+            failed_credential: false,
             addressed: false,
             retry_after: None,
             request_id: None,
@@ -218,6 +220,15 @@ impl Rejection {
     #[must_use]
     pub fn with_layer(mut self, layer: &'static str) -> Self {
         self.edit().layer = Some(layer);
+        self
+    }
+
+    /// The refused request presented a credential, and it is not good: unknown, wrong, expired, revoked. A request
+    /// that merely carries none is not marked. Never rendered: it is for limiters further out, which charge more
+    /// for an attempt at guessing.
+    #[must_use]
+    pub fn with_failed_credential(mut self) -> Self {
+        self.edit().failed_credential = true;
         self
     }
 
@@ -295,6 +306,13 @@ impl Rejection {
     /// Whether the refusal stands for a panic.
     pub fn is_panic(&self) -> bool {
         self.0.panicked
+    }
+
+    /// Whether a credential was presented that is not good; see
+    /// [`with_failed_credential`](Self::with_failed_credential). A limiter reads it from the `Rejection` in the
+    /// response's extensions.
+    pub fn is_failed_credential(&self) -> bool {
+        self.0.failed_credential
     }
 
     /// How long the caller should wait.

@@ -133,9 +133,15 @@ impl<F> Scoped<F> {
         Self { context, inner: Some(inner) }
     }
 
-    /// Takes the context from a future that is done, for what follows it; `None` when it had none.
+    /// Drops a future that is done, within its scope still, and takes its context for what follows it; `None` when it
+    /// had none.
     pub fn take_context(self: Pin<&mut Self>) -> Option<RequestContext> {
-        self.project().context.take()
+        let mut this = self.project();
+        if this.context.is_some() {
+            let _entered = Entered::new(this.context);
+            this.inner.set(None);
+        }
+        this.context.take()
     }
 }
 
@@ -272,6 +278,15 @@ mod tests {
         assert!(seen.replace(false), "a future that was never polled");
         drop(ScopedBody::new(context(), Look(&seen)));
         assert!(seen.replace(false));
+        let look = Look(&seen);
+        let holds_on = std::future::poll_fn(move |_| {
+            let _held = &look;
+            Poll::Ready(())
+        });
+        let mut done = pin!(Scoped::new(context(), holds_on));
+        assert!(done.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready());
+        assert!(done.as_mut().take_context().is_some());
+        assert!(seen.replace(false), "what a future still holds when it is done");
         assert!(current().is_none());
     }
 

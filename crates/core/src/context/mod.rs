@@ -1,6 +1,7 @@
 //! What the layers of one request share.
 
 mod addr;
+mod baggage;
 mod deadline;
 mod id;
 mod principal;
@@ -17,6 +18,7 @@ use http::{Extensions, Method, Request, Version};
 
 pub use self::{
     addr::ClientAddr,
+    baggage::{Baggage, BaggageError, BaggageMember},
     deadline::Deadline,
     id::{CorrelationId, IdError, RequestId},
     principal::{Principal, PrincipalBuilder, PrincipalKind},
@@ -51,6 +53,7 @@ struct Inner {
     request_id: OnceLock<RequestId>,
     correlation_id: OnceLock<CorrelationId>,
     trace: OnceLock<TraceContext>,
+    baggage: OnceLock<Baggage>,
     principal: OnceLock<Principal>,
     client_addr: OnceLock<ClientAddr>,
     route: OnceLock<MatchedRoute>,
@@ -134,6 +137,16 @@ impl RequestContext {
     /// Sets the place in the trace; false if it was set before.
     pub fn set_trace(&self, trace: TraceContext) -> bool {
         self.0.trace.set(trace).is_ok()
+    }
+
+    /// What the caller sent along for all services of its request.
+    pub fn baggage(&self) -> Option<&Baggage> {
+        self.0.baggage.get()
+    }
+
+    /// Sets the baggage; false if it was set before.
+    pub fn set_baggage(&self, baggage: Baggage) -> bool {
+        self.0.baggage.set(baggage).is_ok()
     }
 
     /// The authenticated caller.

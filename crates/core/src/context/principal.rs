@@ -1,4 +1,10 @@
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Range,
+    sync::Arc,
+    time::SystemTime,
+};
 
 /// The authenticated caller, however it proved itself.
 ///
@@ -12,19 +18,61 @@ use std::{fmt, sync::Arc};
 /// assert!(billing.has_scope("orders:read"));
 /// assert!(!billing.has_scope("orders"));
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Principal(Arc<Inner>);
 
-#[derive(PartialEq, Eq, Hash)]
+/// A token makes one of these for each request that it is new to, so all texts lie in one allocation.
 struct Inner {
     kind: PrincipalKind,
-    subject: Box<str>,
-    issuer: Option<Box<str>>,
-    scopes: Box<[Box<str>]>,
-    roles: Box<[Box<str>]>,
-    tenant: Option<Box<str>>,
-    tier: Option<Box<str>>,
-    credential_id: Option<Box<str>>,
+    text: String,
+    subject: Part,
+    issuer: Option<Part>,
+    scopes: Vec<Part>,
+    roles: Vec<Part>,
+    tenant: Option<Part>,
+    tier: Option<Part>,
+    credential_id: Option<Part>,
+    auth_scheme: Option<&'static str>,
+    expires_at: Option<SystemTime>,
+}
+
+/// A part of the text.
+type Part = Range<usize>;
+
+impl Inner {
+    fn read(&self, part: &Part) -> &str {
+        &self.text[part.clone()]
+    }
+
+    fn read_some(&self, part: Option<&Part>) -> Option<&str> {
+        part.map(|part| self.read(part))
+    }
+
+    fn read_all(&self, parts: &[Part]) -> impl ExactSizeIterator<Item = &str> {
+        parts.iter().map(|part| self.read(part))
+    }
+
+    fn contains(&self, sorted: &[Part], wanted: &str) -> bool {
+        sorted.binary_search_by(|part| self.read(part).cmp(wanted)).is_ok()
+    }
+
+    fn write(&mut self, text: impl AsRef<str>) -> Part {
+        let start = self.text.len();
+        self.text.push_str(text.as_ref());
+        start..self.text.len()
+    }
+
+    /// Sorted, and each once.
+    fn write_all<I>(&mut self, items: I) -> Vec<Part>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let mut parts: Vec<Part> = items.into_iter().map(|item| self.write(item)).collect();
+        parts.sort_unstable_by(|one, other| self.read(one).cmp(self.read(other)));
+        parts.dedup_by(|one, other| self.read(one) == self.read(other));
+        parts
+    }
 }
 
 /// What sort of caller a [`Principal`] is.
@@ -49,13 +97,13 @@ impl PrincipalKind {
 
 impl Principal {
     /// A person.
-    pub fn user(subject: impl Into<Box<str>>) -> PrincipalBuilder {
-        PrincipalBuilder::new(PrincipalKind::User, subject.into())
+    pub fn user(subject: impl AsRef<str>) -> PrincipalBuilder {
+        PrincipalBuilder::new(PrincipalKind::User, subject.as_ref())
     }
 
     /// A program.
-    pub fn service(subject: impl Into<Box<str>>) -> PrincipalBuilder {
-        PrincipalBuilder::new(PrincipalKind::Service, subject.into())
+    pub fn service(subject: impl AsRef<str>) -> PrincipalBuilder {
+        PrincipalBuilder::new(PrincipalKind::Service, subject.as_ref())
     }
 
     /// Person or program.
@@ -65,65 +113,104 @@ impl Principal {
 
     /// Who, as its issuer names it.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        self.0.read(&self.0.subject)
     }
 
     /// Who vouches for the subject: a token's `iss`, the name of a key store.
     pub fn issuer(&self) -> Option<&str> {
-        self.0.issuer.as_deref()
+        self.0.read_some(self.0.issuer.as_ref())
     }
 
     /// What the credential was granted, sorted.
     pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.scopes.iter().map(|scope| &**scope)
+        self.0.read_all(&self.0.scopes)
     }
 
     /// Whether the credential was granted exactly this scope.
     pub fn has_scope(&self, scope: &str) -> bool {
-        contains(&self.0.scopes, scope)
+        self.0.contains(&self.0.scopes, scope)
     }
 
     /// What the caller is, sorted.
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.roles.iter().map(|role| &**role)
+        self.0.read_all(&self.0.roles)
     }
 
     /// Whether the caller has exactly this role.
     pub fn has_role(&self, role: &str) -> bool {
-        contains(&self.0.roles, role)
+        self.0.contains(&self.0.roles, role)
     }
 
     /// The customer the caller acts for.
     pub fn tenant(&self) -> Option<&str> {
-        self.0.tenant.as_deref()
+        self.0.read_some(self.0.tenant.as_ref())
     }
 
     /// The service level the caller has, for limits.
     pub fn tier(&self) -> Option<&str> {
-        self.0.tier.as_deref()
+        self.0.read_some(self.0.tier.as_ref())
     }
 
     /// The public id of the credential: a key id, a token's `jti`. Fit for logs.
     pub fn credential_id(&self) -> Option<&str> {
-        self.0.credential_id.as_deref()
+        self.0.read_some(self.0.credential_id.as_ref())
+    }
+
+    /// The HTTP authentication scheme of the credential, as in `WWW-Authenticate`: `Bearer` for a token. What a
+    /// layer challenges with that finds a right missing. `None` where the layer that authenticated did not say.
+    pub fn auth_scheme(&self) -> Option<&'static str> {
+        self.0.auth_scheme
+    }
+
+    /// When the credential ceases to work. No decision about the caller may be remembered for longer.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.0.expires_at
     }
 }
 
-fn contains(sorted: &[Box<str>], wanted: &str) -> bool {
-    sorted.binary_search_by(|item| (**item).cmp(wanted)).is_ok()
+impl Principal {
+    /// All that tells one from another.
+    fn identity(&self) -> impl Eq + Hash {
+        (
+            self.kind(),
+            self.subject(),
+            self.issuer(),
+            (self.tenant(), self.tier(), self.credential_id(), self.auth_scheme(), self.expires_at()),
+        )
+    }
+}
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+            && self.scopes().eq(other.scopes())
+            && self.roles().eq(other.roles())
+    }
+}
+
+impl Eq for Principal {}
+
+impl Hash for Principal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+        self.scopes().len().hash(state);
+        self.scopes().chain(self.roles()).for_each(|text| text.hash(state));
+    }
 }
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
-            .field("kind", &self.0.kind)
-            .field("subject", &self.0.subject)
-            .field("issuer", &self.0.issuer)
-            .field("scopes", &self.0.scopes)
-            .field("roles", &self.0.roles)
-            .field("tenant", &self.0.tenant)
-            .field("tier", &self.0.tier)
-            .field("credential_id", &self.0.credential_id)
+            .field("kind", &self.kind())
+            .field("subject", &self.subject())
+            .field("issuer", &self.issuer())
+            .field("scopes", &self.scopes().collect::<Vec<_>>())
+            .field("roles", &self.roles().collect::<Vec<_>>())
+            .field("tenant", &self.tenant())
+            .field("tier", &self.tier())
+            .field("credential_id", &self.credential_id())
+            .field("auth_scheme", &self.auth_scheme())
+            .field("expires_at", &self.expires_at())
             .finish()
     }
 }
@@ -137,28 +224,35 @@ impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inner")
             .field("kind", &self.kind)
-            .field("subject", &self.subject)
+            .field("subject", &self.read(&self.subject))
             .finish_non_exhaustive()
     }
 }
 
 impl PrincipalBuilder {
-    fn new(kind: PrincipalKind, subject: Box<str>) -> Self {
+    fn new(kind: PrincipalKind, subject: &str) -> Self {
+        /// What most issuers, ids and scopes take.
+        const USUAL: usize = 128;
+        let mut text = String::with_capacity(USUAL + subject.len());
+        text.push_str(subject);
         Self(Inner {
             kind,
-            subject,
+            text,
+            subject: 0..subject.len(),
             issuer: None,
-            scopes: Box::default(),
-            roles: Box::default(),
+            scopes: Vec::new(),
+            roles: Vec::new(),
             tenant: None,
             tier: None,
             credential_id: None,
+            auth_scheme: None,
+            expires_at: None,
         })
     }
 
     /// Who vouches for the subject.
-    pub fn issuer(mut self, issuer: impl Into<Box<str>>) -> Self {
-        self.0.issuer = Some(issuer.into());
+    pub fn issuer(mut self, issuer: impl AsRef<str>) -> Self {
+        self.0.issuer = Some(self.0.write(issuer));
         self
     }
 
@@ -166,9 +260,9 @@ impl PrincipalBuilder {
     pub fn scopes<I>(mut self, scopes: I) -> Self
     where
         I: IntoIterator,
-        I::Item: Into<Box<str>>,
+        I::Item: AsRef<str>,
     {
-        self.0.scopes = sorted(scopes);
+        self.0.scopes = self.0.write_all(scopes);
         self
     }
 
@@ -176,27 +270,39 @@ impl PrincipalBuilder {
     pub fn roles<I>(mut self, roles: I) -> Self
     where
         I: IntoIterator,
-        I::Item: Into<Box<str>>,
+        I::Item: AsRef<str>,
     {
-        self.0.roles = sorted(roles);
+        self.0.roles = self.0.write_all(roles);
         self
     }
 
     /// The customer the caller acts for.
-    pub fn tenant(mut self, tenant: impl Into<Box<str>>) -> Self {
-        self.0.tenant = Some(tenant.into());
+    pub fn tenant(mut self, tenant: impl AsRef<str>) -> Self {
+        self.0.tenant = Some(self.0.write(tenant));
         self
     }
 
     /// The service level the caller has.
-    pub fn tier(mut self, tier: impl Into<Box<str>>) -> Self {
-        self.0.tier = Some(tier.into());
+    pub fn tier(mut self, tier: impl AsRef<str>) -> Self {
+        self.0.tier = Some(self.0.write(tier));
         self
     }
 
     /// The public id of the credential, never the credential.
-    pub fn credential_id(mut self, id: impl Into<Box<str>>) -> Self {
-        self.0.credential_id = Some(id.into());
+    pub fn credential_id(mut self, id: impl AsRef<str>) -> Self {
+        self.0.credential_id = Some(self.0.write(id));
+        self
+    }
+
+    /// The HTTP authentication scheme of the credential: `Bearer`.
+    pub fn auth_scheme(mut self, scheme: &'static str) -> Self {
+        self.0.auth_scheme = Some(scheme);
+        self
+    }
+
+    /// When the credential ceases to work.
+    pub fn expires_at(mut self, time: SystemTime) -> Self {
+        self.0.expires_at = Some(time);
         self
     }
 
@@ -207,13 +313,40 @@ impl PrincipalBuilder {
     }
 }
 
-fn sorted<I>(items: I) -> Box<[Box<str>]>
-where
-    I: IntoIterator,
-    I::Item: Into<Box<str>>,
-{
-    let mut items: Vec<Box<str>> = items.into_iter().map(Into::into).collect();
-    items.sort_unstable();
-    items.dedup();
-    items.into_boxed_slice()
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use super::*;
+
+    #[test]
+    fn a_principal_is_what_was_said_last_and_in_no_order() {
+        let one = Principal::user("alice")
+            .issuer("other")
+            .scopes(["b", "a", "b"])
+            .roles(["admin"])
+            .issuer("keys")
+            .build();
+        let other = Principal::user("alice").roles(["admin"]).scopes(["a", "b"]).issuer("keys").build();
+        assert_eq!(one, other);
+        assert!(one.scopes().eq(["a", "b"]) && one.has_scope("a") && !one.has_scope("admin"));
+        let hashes = RandomState::new();
+        assert_eq!(hashes.hash_one(&one), hashes.hash_one(&other));
+    }
+
+    #[test]
+    fn texts_that_only_stand_side_by_side_alike_are_not_alike() {
+        let all = [
+            Principal::user("ab").build(),
+            Principal::service("ab").build(),
+            Principal::user("a").issuer("b").build(),
+            Principal::user("a").tenant("b").build(),
+            Principal::user("a").scopes(["b"]).build(),
+            Principal::user("a").roles(["b"]).build(),
+            Principal::user("a").scopes(["b", ""]).build(),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            assert!(all[index + 1..].iter().all(|other| one != other), "{one:?}");
+        }
+    }
 }
