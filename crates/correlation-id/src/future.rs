@@ -9,7 +9,7 @@ use bartizan_core::{Scoped, ScopedBody};
 use http::Response;
 use pin_project_lite::pin_project;
 
-use crate::{config::Names, service::stamp};
+use crate::{compat, names::Names, service::stamp};
 
 pin_project! {
     /// Response future of [`CorrelationIdService`](crate::CorrelationIdService).
@@ -41,6 +41,7 @@ where
         if let Some(context) = &context {
             // For gRPC these are the leading metadata of an answer, and all there are of a Trailers-Only error.
             stamp(response.headers_mut(), this.names, context);
+            compat::leave(response.extensions_mut(), context);
         }
         Poll::Ready(Ok(response.map(|body| ScopedBody::new(context, body))))
     }

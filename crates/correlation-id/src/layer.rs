@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bartizan_core::{Clock, ServerLayer, fact, phase};
 use tower_layer::Layer;
 
-use crate::{ConfigError, CorrelationIdService, MakeId, Trust, UuidV7, config::Names, telemetry::Telemetry};
+use crate::{ConfigError, CorrelationIdService, MakeId, Trust, UuidV7, names::Names, telemetry::Telemetry};
 
 /// Gives every request a request id and a correlation id, and puts them on every response.
 ///

@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::GetAll
 use tower_service::Service;
 
 use crate::{
-    ResponseFuture, Trust,
-    config::Names,
+    ResponseFuture, Trust, compat,
     inbound::{self, Why},
     layer::Settings,
+    names::Names,
     telemetry::{self, Which},
 };
 
@@ -51,19 +51,23 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let context = RequestContext::of(&mut request);
-        self.settings.identify(&context, request.headers_mut());
-        telemetry::identified(&context);
+        let is_new = self.settings.identify(&context, request.headers_mut());
+        compat::leave(request.extensions_mut(), &context);
+        if is_new {
+            telemetry::identified(&context);
+        }
         let future = Scoped::call(context, &mut self.inner, request);
         ResponseFuture::new(future, self.settings.names.clone())
     }
 }
 
 impl Settings {
-    /// Gives the request its ids, in its context and in its headers.
-    fn identify(&self, context: &RequestContext, headers: &mut HeaderMap) {
+    /// Gives the request its ids, in its context and in its headers; false if it had them.
+    fn identify(&self, context: &RequestContext, headers: &mut HeaderMap) -> bool {
         if context.request_id().is_some() {
             // Another layer of this kind stands further out, and one request has one id.
-            return stamp(headers, &self.names, context);
+            stamp(headers, &self.names, context);
+            return false;
         }
         let request_id = match self.receive(context, headers, Which::Request, self.names.request()) {
             Received::Good(id) => id,
@@ -84,7 +88,7 @@ impl Settings {
                 context.set_correlation_id(id.into());
             }
         }
-        context.set_request_id(request_id);
+        context.set_request_id(request_id)
     }
 
     /// What a header brings.

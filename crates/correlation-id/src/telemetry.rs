@@ -45,7 +45,7 @@ impl Which {
 #[derive(Clone, Default)]
 pub(crate) struct Telemetry {
     #[cfg(feature = "metrics")]
-    counters: std::sync::Arc<metric::Counters>,
+    counters: std::sync::Arc<bartizan_core::PerRecorder<[metrics::Counter; Why::ALL.len()]>>,
 }
 
 impl Telemetry {
@@ -53,7 +53,7 @@ impl Telemetry {
     #[cfg_attr(not(feature = "tracing"), expect(unused_variables))]
     pub(crate) fn replaced(&self, which: Which, why: Why, by: &RequestId) {
         #[cfg(feature = "metrics")]
-        self.counters.increment(why);
+        self.counters.with(resolve, |counters, _| counters[why as usize].increment(1));
         #[cfg(feature = "tracing")]
         tracing::debug!(
             target: "bartizan::correlation_id",
@@ -84,50 +84,16 @@ pub(crate) fn identified(context: &RequestContext) {
     }
 }
 
+/// A counter for each reason.
 #[cfg(feature = "metrics")]
-mod metric {
-    use std::{ptr, sync::Arc};
+fn resolve(recorder: &dyn metrics::Recorder) -> [metrics::Counter; Why::ALL.len()] {
+    use metrics::{Key, Label, Level, Metadata, Unit};
 
-    use arc_swap::ArcSwapOption;
-    use metrics::{Counter, Key, Label, Level, Metadata, Recorder, Unit};
-
-    use super::{REPLACED, Why};
-
-    /// One handle per reason, resolved for the recorder in force and again when another one is.
-    #[derive(Default)]
-    pub(super) struct Counters(ArcSwapOption<Resolved>);
-
-    struct Resolved {
-        recorder: usize,
-        by_reason: [Counter; Why::ALL.len()],
-    }
-
-    impl Counters {
-        pub(super) fn increment(&self, why: Why) {
-            metrics::with_recorder(|recorder| {
-                let address = ptr::from_ref(recorder).addr();
-                if let Some(known) = &*self.0.load()
-                    && known.recorder == address
-                {
-                    return known.by_reason[why as usize].increment(1);
-                }
-                let fresh = Resolved { recorder: address, by_reason: resolve(recorder) };
-                fresh.by_reason[why as usize].increment(1);
-                self.0.store(Some(Arc::new(fresh)));
-            });
-        }
-    }
-
-    fn resolve(recorder: &dyn Recorder) -> [Counter; Why::ALL.len()] {
-        recorder.describe_counter(
-            REPLACED.into(),
-            Some(Unit::Count),
-            "Request and correlation ids that were replaced, by reason.".into(),
-        );
-        let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-        Why::ALL.map(|why| {
-            let label = Label::from_static_parts("reason", why.as_str());
-            recorder.register_counter(&Key::from_parts(REPLACED, vec![label]), &metadata)
-        })
-    }
+    let description = "Request and correlation ids that were replaced, by reason.";
+    recorder.describe_counter(REPLACED.into(), Some(Unit::Count), description.into());
+    let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+    Why::ALL.map(|why| {
+        let label = Label::from_static_parts("reason", why.as_str());
+        recorder.register_counter(&Key::from_parts(REPLACED, vec![label]), &metadata)
+    })
 }

@@ -10,17 +10,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
-use support::{is_uuid, send};
+use support::{fill, is_uuid, request, send};
 use tower::{Layer, ServiceExt};
-
-fn request(headers: &[(&str, &str)]) -> Request<()> {
-    let mut request = Request::new(());
-    for (name, value) in headers {
-        let name = name.parse::<http::HeaderName>().unwrap();
-        request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
-    }
-    request
-}
 
 #[tokio::test]
 async fn cid_01_a_request_without_ids_gets_one_that_is_both() {
@@ -228,16 +219,6 @@ async fn a_sensitive_header_does_not_make_the_id_unloggable() {
     assert!(!response["x-request-id"].is_sensitive());
 }
 
-/// Adds names until the map of headers holds no more.
-fn fill(request: &mut Request<()>) {
-    let names = (0..).map(|index| format!("x-{index}").parse::<http::HeaderName>().unwrap());
-    for name in names {
-        if request.headers_mut().try_append(name, HeaderValue::from_static("")).is_err() {
-            break;
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_full_header_map_is_no_reason_to_refuse() {
     let mut sent = request(&[]);
@@ -259,4 +240,19 @@ async fn cid_02_a_full_header_map_keeps_no_bad_id() {
 async fn the_error_of_the_inner_service_passes() {
     let inner = tower::service_fn(async |_: Request<()>| Err::<Response<Full<Bytes>>, _>("gone"));
     assert_eq!(CorrelationIdLayer::new().layer(inner).oneshot(request(&[])).await.unwrap_err(), "gone");
+}
+
+#[cfg(feature = "tower-http")]
+#[tokio::test]
+async fn cid_04_code_that_knows_tower_http_finds_the_id_where_it_looks() {
+    use tower_http::request_id::RequestId;
+
+    let inner = tower::service_fn(async |request: Request<()>| {
+        let id = request.extensions().get::<RequestId>().unwrap().header_value().clone();
+        Ok::<_, Infallible>(Response::builder().header("x-seen", id).body(Full::<Bytes>::default()).unwrap())
+    });
+    let service = CorrelationIdLayer::new().layer(inner);
+    let response = service.oneshot(request(&[("x-request-id", "r-1")])).await.unwrap();
+    assert_eq!(response.headers()["x-seen"], "r-1");
+    assert_eq!(response.extensions().get::<RequestId>().unwrap().header_value(), "r-1");
 }

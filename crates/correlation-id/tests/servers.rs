@@ -4,10 +4,14 @@ use std::convert::Infallible;
 
 use axum::{Router, body::Body, extract::Request, routing::get};
 use bartizan_core::{NormalizeLayer, Reason, Rejection, RequestContext};
-use bartizan_correlation_id::CorrelationIdLayer;
+use bartizan_correlation_id::{CorrelationIdLayer, TraceContextLayer};
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tower::service_fn;
 
 async fn serve() -> String {
@@ -24,8 +28,19 @@ async fn serve() -> String {
             }),
         )
         .route("/panic", get(async || -> String { panic!("the handler fails") }))
+        .route(
+            "/trace",
+            get(async |request: Request| {
+                let context = RequestContext::get(request.extensions()).unwrap();
+                let trace = context.trace().unwrap();
+                let state = trace.state().map_or("", |state| state.to_str().unwrap());
+                let baggage = context.baggage().map_or("", |baggage| baggage.as_str());
+                format!("{} {:02x} [{state}] [{baggage}]", trace.trace_id(), trace.flags())
+            }),
+        )
         .route_service("/refuse", refuse)
         .layer(NormalizeLayer::new())
+        .layer(TraceContextLayer::new())
         .layer(CorrelationIdLayer::new());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -80,4 +95,43 @@ async fn cid_04_a_grpc_caller_reads_the_id_from_the_metadata_of_errors() {
         assert_eq!(response.headers()["x-request-id"].len(), 36);
         assert_eq!(response.headers()["x-correlation-id"], "w-1");
     }
+}
+
+/// Sends header lines as they are, over HTTP/1.1; returns the body of the answer.
+async fn trace_of(base: &str, lines: &str) -> String {
+    let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).await.unwrap();
+    let head = format!("GET /trace HTTP/1.1\r\nHost: here\r\nConnection: close\r\n{lines}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.rsplit("\r\n").next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn trc_01_names_of_any_case_and_white_space_are_read_from_the_wire() {
+    const TRACE: &str = "12345678901234567890123456789012";
+    let base = serve().await;
+    let lines = format!(
+        "TraceParent: \t 00-{TRACE}-1234567890123456-03 \t\r\nTRACESTATE: foo=1 \t , bar=2\r\n\
+         tracestate:\r\nTraceState:\tbaz=3 \r\nBaggage: tenant=acme\r\nbaggage: no member\r\n"
+    );
+    assert_eq!(trace_of(&base, &lines).await, format!("{TRACE} 03 [foo=1,bar=2,baz=3] [tenant=acme]"));
+
+    let twice = format!("traceparent: 00-{TRACE}-1234567890123456-01\r\n").repeat(2);
+    for lines in [twice, format!("trace-parent: 00-{TRACE}-1234567890123456-01\r\n")] {
+        let answer = trace_of(&base, &format!("{lines}tracestate: foo=1\r\n")).await;
+        assert!(!answer.contains(TRACE) && answer.ends_with(" 03 [] []"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn trc_01_a_trace_goes_on_over_http2() {
+    let base = serve().await;
+    let sent = http::Request::get(format!("{base}/trace"))
+        .header("traceparent", "00-12345678901234567890123456789012-1234567890123456-01")
+        .header("tracestate", "foo=1")
+        .header("tracestate", "bar=2");
+    let response = call(true, sent.body(Body::empty()).unwrap()).await;
+    assert_eq!(response.body(), "12345678901234567890123456789012 01 [foo=1,bar=2] []");
+    assert!(!response.headers().contains_key("traceparent"));
 }

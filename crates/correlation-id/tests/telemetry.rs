@@ -140,4 +140,15 @@ mod event {
         });
         assert!(written.contains("request{request_id=\"r-1\" correlation_id=\"r-1\"}: "), "{written}");
     }
+
+    #[test]
+    fn cid_04_a_layer_further_in_does_not_write_the_ids_again() {
+        let written = written(|| {
+            let span = tracing::info_span!("request", request_id = tracing::field::Empty);
+            let _entered = span.enter();
+            block_on(send(&(CorrelationIdLayer::new(), CorrelationIdLayer::new()), request(b"r-1")));
+            tracing::info!("handled");
+        });
+        assert!(written.contains("request{request_id=\"r-1\"}: "), "{written}");
+    }
 }

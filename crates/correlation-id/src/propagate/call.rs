@@ -1,0 +1,93 @@
+//! What an outgoing call is part of.
+
+use std::sync::Arc;
+
+use bartizan_core::{Baggage, Clock, CorrelationId, RequestContext, RequestId, SpanId, TraceContext};
+use http::Extensions;
+
+use super::scope::current;
+use crate::{ConfigError, MakeId, UuidV7, source, trace::Sampling};
+
+/// How ids and traces of calls that belong to no request are made.
+#[derive(Clone)]
+pub(super) struct Mint {
+    pub(super) generator: Arc<dyn MakeId>,
+    pub(super) clock: Clock,
+    pub(super) sampling: Sampling,
+}
+
+impl Default for Mint {
+    fn default() -> Self {
+        Self { generator: Arc::new(UuidV7), clock: Clock::system(), sampling: Sampling::default() }
+    }
+}
+
+impl Mint {
+    pub(super) fn set_sampled_share(&mut self, share: f64) -> Result<(), ConfigError> {
+        self.sampling = self.sampling.with_share(share).ok_or(ConfigError::SampledShare)?;
+        Ok(())
+    }
+
+    pub(super) fn request_id(&self) -> RequestId {
+        self.generator.make_id(&self.clock)
+    }
+
+    pub(super) fn trace(&self) -> TraceContext {
+        let id = source::trace_id();
+        let sampled = if self.sampling.of_new(id) { TraceContext::SAMPLED } else { 0 };
+        TraceContext::new(id, source::span_id(), TraceContext::RANDOM | sampled)
+    }
+}
+
+/// What a call belongs to: the request that is being served, and what was made for the call in its stead.
+///
+/// In the extensions of a request, which a retry clones with it, this is what the attempts of one call share.
+#[derive(Clone, Default)]
+pub(super) struct Call {
+    context: Option<RequestContext>,
+    request_id: Option<RequestId>,
+    trace: Option<TraceContext>,
+    span: Option<SpanId>,
+}
+
+impl Call {
+    /// The call of whoever sends a request with these extensions; nothing is made for it.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let own = RequestContext::get(extensions)
+            // A layer of the client's may have made one for the outgoing request itself: it knows nothing.
+            .filter(|context| context.request_id().is_some() || context.trace().is_some());
+        Self { context: own.cloned().or_else(current), ..Self::default() }
+    }
+
+    /// Makes what the request does not give, for all attempts. `span` is that of the call, if it has one.
+    pub(super) fn settle(&mut self, mint: &Mint, span: Option<SpanId>) {
+        if self.request_id().is_none() {
+            self.request_id = Some(mint.request_id());
+        }
+        if self.trace().is_none() {
+            self.trace = Some(mint.trace());
+        }
+        self.span = span;
+    }
+
+    pub(super) fn request_id(&self) -> Option<&RequestId> {
+        self.context.as_ref().and_then(RequestContext::request_id).or(self.request_id.as_ref())
+    }
+
+    /// The workflow's id; `None` when the call is its own workflow.
+    pub(super) fn correlation_id(&self) -> Option<&CorrelationId> {
+        self.context.as_ref()?.correlation_id()
+    }
+
+    pub(super) fn trace(&self) -> Option<&TraceContext> {
+        self.context.as_ref().and_then(RequestContext::trace).or(self.trace.as_ref())
+    }
+
+    pub(super) fn span(&self) -> Option<SpanId> {
+        self.span
+    }
+
+    pub(super) fn baggage(&self) -> Option<&Baggage> {
+        self.context.as_ref()?.baggage()
+    }
+}

@@ -1,0 +1,14 @@
+//! The other direction: what the calls that a service makes carry on.
+
+mod authorities;
+mod call;
+mod layer;
+mod logical;
+mod scope;
+mod service;
+
+pub use self::{
+    layer::PropagateLayer,
+    logical::{LogicalCall, LogicalCallLayer},
+    service::Propagate,
+};

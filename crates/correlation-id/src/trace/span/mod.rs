@@ -1,0 +1,52 @@
+//! The `tracing` span around a request.
+
+#[cfg(not(feature = "tracing"))]
+mod disabled;
+#[cfg(feature = "tracing")]
+mod enabled;
+
+use std::fmt;
+
+use bartizan_core::{Observer, Outcome, RequestContext};
+
+#[cfg(not(feature = "tracing"))]
+pub(super) use self::disabled::{RequestSpan, SpanSetting};
+#[cfg(feature = "tracing")]
+pub(super) use self::enabled::{RequestSpan, SpanSetting};
+
+/// What is written into the span of a request when it has ended.
+///
+/// Named only because [`TraceFuture`](crate::TraceFuture) and [`TraceBody`](crate::TraceBody) hold one.
+pub struct SpanRecord {
+    span: RequestSpan,
+    context: RequestContext,
+    settled: bool,
+}
+
+impl SpanRecord {
+    pub(super) fn new(span: RequestSpan, context: RequestContext) -> Self {
+        Self { span, context, settled: false }
+    }
+}
+
+impl Observer for SpanRecord {
+    fn on_end(mut self, outcome: Outcome) {
+        self.settled = true;
+        self.span.end(&self.context, Some(&outcome));
+    }
+}
+
+impl Drop for SpanRecord {
+    fn drop(&mut self) {
+        if !self.settled {
+            // Never observed: the inner service panicked before it gave a future.
+            self.span.end(&self.context, None);
+        }
+    }
+}
+
+impl fmt::Debug for SpanRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanRecord").field("context", &self.context).finish_non_exhaustive()
+    }
+}
