@@ -1,11 +1,12 @@
 //! The layer and its settings.
 
-use std::sync::Arc;
+use std::{any::type_name, fmt, net::IpAddr, sync::Arc};
 
-use bartizan_core::{ClientAddr, Fault, ServerLayer, fact, phase};
+use bartizan_core::{ClientAddr, Fault, ServerLayer, fact, peer_addr, phase};
+use http::Extensions;
 use tower_layer::Layer;
 
-use crate::{ClientAddrService, ConfigError, MissingAddr};
+use crate::{ClientAddrService, ConfigError, ForwardedHeader, MissingAddr, TrustedProxies};
 
 /// Notes where each request comes from, in the one form that limits and logs share.
 ///
@@ -13,27 +14,76 @@ use crate::{ClientAddrService, ConfigError, MissingAddr};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientAddrLayer {
-    settings: Settings,
-    fault: Arc<Fault>,
+    settings: Arc<Settings>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
+    pub(crate) forwarded: Option<(TrustedProxies, ForwardedHeader)>,
+    peer: Option<PeerFrom>,
     pub(crate) ipv6_prefix: u8,
     pub(crate) missing: MissingAddr,
+    pub(crate) fault: Arc<Fault>,
 }
+
+type PeerFrom = Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>;
 
 impl ClientAddrLayer {
     /// The address of the peer, the other end of the connection. Headers are never read: behind a proxy it is
     /// the proxy's.
     pub fn peer() -> Self {
+        Self::new(None)
+    }
+
+    /// The address that trusted proxies tell in `header`: the first from the right that is not a proxy's own. Where
+    /// the peer is not a proxy, its own address.
+    ///
+    /// ```
+    /// use bartizan_client_addr::{ClientAddrLayer, ForwardedHeader, TrustedProxies};
+    ///
+    /// let proxies = TrustedProxies::networks(["10.0.0.0/8"])?;
+    /// let layer = ClientAddrLayer::behind(proxies, ForwardedHeader::XForwardedFor);
+    /// # Ok::<_, bartizan_client_addr::ConfigError>(())
+    /// ```
+    pub fn behind(proxies: TrustedProxies, header: ForwardedHeader) -> Self {
+        Self::new(Some((proxies, header)))
+    }
+
+    fn new(forwarded: Option<(TrustedProxies, ForwardedHeader)>) -> Self {
         Self {
-            settings: Settings {
+            settings: Arc::new(Settings {
+                forwarded,
+                peer: None,
                 ipv6_prefix: ClientAddr::DEFAULT_IPV6_PREFIX,
                 missing: MissingAddr::default(),
-            },
-            fault: Arc::new(Fault::new("client_addr", "no request tells the address of its peer", FIX)),
+                fault: Arc::new(Fault::new("client_addr", "no request tells the address of its peer", FIX)),
+            }),
         }
+    }
+
+    /// Takes the peer's address from the request extension `T`, and from nowhere else: for servers of one's own,
+    /// and for connections behind the PROXY protocol. Default: what axum, tonic or
+    /// [`insert_peer_addr`](bartizan_core::insert_peer_addr) left.
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    /// # use bartizan_client_addr::ClientAddrLayer;
+    ///
+    /// #[derive(Clone)]
+    /// struct Accepted { from: Option<SocketAddr> }
+    ///
+    /// let layer = ClientAddrLayer::peer().with_peer_from(|accepted: &Accepted| Some(accepted.from?.ip()));
+    /// ```
+    pub fn with_peer_from<T>(mut self, read: impl Fn(&T) -> Option<IpAddr> + Send + Sync + 'static) -> Self
+    where
+        T: Send + Sync + 'static,
+    {
+        let settings = Arc::make_mut(&mut self.settings);
+        settings.peer = Some(Arc::new(move |extensions| read(extensions.get()?)));
+        let what =
+            format!("no request tells the address of its peer in the extension `{}`", type_name::<T>());
+        settings.fault = Arc::new(Fault::named("client_addr", what, FIX_EXTENSION));
+        self
     }
 
     /// Counts native IPv6 addresses with the same first `prefix` bits as one caller. Default: 64.
@@ -48,19 +98,44 @@ impl ClientAddrLayer {
         if !(48..=64).contains(&prefix) {
             return Err(ConfigError::Ipv6Prefix(prefix));
         }
-        self.settings.ipv6_prefix = prefix;
+        Arc::make_mut(&mut self.settings).ipv6_prefix = prefix;
         Ok(self)
     }
 
-    /// What becomes of a request without a peer address. Default: [`MissingAddr::SharedBucket`].
+    /// What becomes of a request without an address. Default: [`MissingAddr::SharedBucket`].
     pub fn with_missing(mut self, missing: MissingAddr) -> Self {
-        self.settings.missing = missing;
+        Arc::make_mut(&mut self.settings).missing = missing;
         self
     }
 }
 
 const FIX: &str = "axum: serve with `into_make_service_with_connect_info::<SocketAddr>()` and enable the feature `axum`; \
-     tonic: enable `tonic`, and `tonic-tls` under TLS; other servers: call `bartizan_core::insert_peer_addr`";
+     tonic: enable `tonic`, and `tonic-tls` under TLS; other servers: call `bartizan_core::insert_peer_addr`, or \
+     name an extension with `with_peer_from`";
+
+const FIX_EXTENSION: &str =
+    "let the server insert that extension, with an address, into every request it accepts";
+
+impl Settings {
+    /// The address of the connection's other end.
+    pub(crate) fn peer(&self, extensions: &Extensions) -> Option<IpAddr> {
+        match &self.peer {
+            Some(read) => read(extensions),
+            None => peer_addr(extensions),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("forwarded", &self.forwarded)
+            .field("ipv6_prefix", &self.ipv6_prefix)
+            .field("missing", &self.missing)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}
 
 impl ServerLayer for ClientAddrLayer {
     type Phase = phase::Address;
@@ -76,6 +151,6 @@ impl<S> Layer<S> for ClientAddrLayer {
     type Service = ClientAddrService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientAddrService::new(inner, self.settings, Arc::clone(&self.fault))
+        ClientAddrService::new(inner, Arc::clone(&self.settings))
     }
 }

@@ -2,32 +2,28 @@
 
 use std::{
     fmt,
-    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use bartizan_core::{
-    ClientAddr, Fault, Reason, Rejection, RequestContext, ResponseBody, ResponseFuture, peer_addr,
-};
+use bartizan_core::{ClientAddr, Reason, Rejection, RequestContext, ResponseBody, ResponseFuture};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{MissingAddr, layer::Settings};
+use crate::{ForwardedOrigin, MissingAddr, layer::Settings};
 
 /// The service of [`ClientAddrLayer`](crate::ClientAddrLayer).
 #[derive(Clone)]
 pub struct ClientAddrService<S> {
     inner: S,
-    settings: Settings,
-    fault: Arc<Fault>,
+    settings: Arc<Settings>,
 }
 
 impl<S> ClientAddrService<S> {
-    pub(crate) fn new(inner: S, settings: Settings, fault: Arc<Fault>) -> Self {
-        Self { inner, settings, fault }
+    pub(crate) fn new(inner: S, settings: Arc<Settings>) -> Self {
+        Self { inner, settings }
     }
 }
 
@@ -51,10 +47,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let peer = peer_addr(request.extensions());
         let context = RequestContext::of(&mut request);
-        if !self.settings.note(&context, peer) {
-            self.fault.report();
+        // Where one is set, another layer of this kind stands further out, and has its reasons.
+        if context.client_addr().is_none() && !self.settings.note(&context, &mut request) {
+            self.settings.fault.report();
             if self.settings.missing == MissingAddr::Refuse {
                 return ResponseFuture::refuse(refusal(), context.face());
             }
@@ -65,20 +61,30 @@ where
 
 impl Settings {
     /// Notes where the request comes from; says whether that is known.
-    fn note(&self, context: &RequestContext, peer: Option<IpAddr>) -> bool {
-        if context.client_addr().is_some() {
-            // Another layer of this kind stands further out, and has its reasons.
-            return true;
-        }
-        let source = match peer {
-            Some(ip) => {
-                context.set_client_addr(ClientAddr::new(ip).with_ipv6_prefix(self.ipv6_prefix));
-                "peer"
+    fn note<B>(&self, context: &RequestContext, request: &mut Request<B>) -> bool {
+        let peer = self.peer(request.extensions());
+        let (addr, depth, origin) = match &self.forwarded {
+            None => (peer, 0, None),
+            Some((proxies, header)) => {
+                let found = header.walk(proxies, peer, request.headers());
+                let told = proxies.tell_origin() && proxies.trusts(0, peer);
+                let origin = if told { header.origin(&found, request.headers()) } else { None };
+                (found.addr, found.depth, origin)
             }
-            None => "missing",
+        };
+        if let Some(origin) = origin {
+            request.extensions_mut().insert::<ForwardedOrigin>(origin);
+        }
+        if let Some(addr) = addr {
+            context.set_client_addr(ClientAddr::new(addr).with_ipv6_prefix(self.ipv6_prefix));
+        }
+        let source = match (addr, depth) {
+            (None, _) => "missing",
+            (Some(_), 0) => "peer",
+            (Some(_), _) => "forwarded",
         };
         context.event().record("client_addr.source", source);
-        peer.is_some()
+        addr.is_some()
     }
 }
 

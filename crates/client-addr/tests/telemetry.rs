@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     io::{self, Write},
+    net::IpAddr,
     sync::{Arc, Mutex},
 };
 
@@ -26,8 +27,8 @@ impl Write for Buffer {
     }
 }
 
-#[test]
-fn a_missing_address_is_reported_once_with_its_fix() {
+/// What is written while each layer gets three requests without an address.
+fn written(layers: &[ClientAddrLayer]) -> String {
     let buffer = Buffer::default();
     let writer = buffer.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
@@ -36,17 +37,34 @@ fn a_missing_address_is_reported_once_with_its_fix() {
     });
     tracing::subscriber::with_default(subscriber, || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let layer = ClientAddrLayer::peer();
-        for layer in [layer.clone(), layer.with_missing(MissingAddr::Refuse)] {
+        for layer in layers {
             for _ in 0..3 {
                 runtime.block_on(layer.layer(inner).oneshot(Request::new(()))).unwrap();
             }
         }
     });
     let bytes = buffer.0.lock().unwrap().clone();
-    let written = String::from_utf8(bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_missing_address_is_reported_once_with_its_fix() {
+    let layer = ClientAddrLayer::peer();
+    let written = written(&[layer.clone(), layer.with_missing(MissingAddr::Refuse)]);
     assert_eq!(written.lines().count(), 1, "{written}");
-    for part in ["ERROR", "client_addr", "address", "into_make_service_with_connect_info"] {
+    for part in ["ERROR", "client_addr", "address", "into_make_service_with_connect_info", "with_peer_from"] {
+        assert!(written.contains(part), "{part} in {written}");
+    }
+}
+
+#[test]
+fn a_missing_extension_is_reported_by_its_name() {
+    #[derive(Clone)]
+    struct Accepted(IpAddr);
+
+    let written = written(&[ClientAddrLayer::peer().with_peer_from(|accepted: &Accepted| Some(accepted.0))]);
+    assert_eq!(written.lines().count(), 1, "{written}");
+    for part in ["ERROR", "client_addr", "Accepted", "let the server insert that extension"] {
         assert!(written.contains(part), "{part} in {written}");
     }
 }
