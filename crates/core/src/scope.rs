@@ -92,12 +92,13 @@ impl RequestContext {
 }
 
 pin_project! {
-    /// A future that runs within the scope of a request, entered at each poll, and to be dropped when it is given up.
+    /// A future that runs within the scope of a request, entered at each poll, and to drop it, when it is done or
+    /// given up.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
         context: Option<RequestContext>,
-        // Empty only while this is dropped.
+        // Empty once it is done.
         #[pin]
         inner: Option<F>,
     }
@@ -133,15 +134,9 @@ impl<F> Scoped<F> {
         Self { context, inner: Some(inner) }
     }
 
-    /// Drops a future that is done, within its scope still, and takes its context for what follows it; `None` when it
-    /// had none.
+    /// Takes the context from a future that is done, for what follows it; `None` when it had none.
     pub fn take_context(self: Pin<&mut Self>) -> Option<RequestContext> {
-        let mut this = self.project();
-        if this.context.is_some() {
-            let _entered = Entered::new(this.context);
-            this.inner.set(None);
-        }
-        this.context.take()
+        self.project().context.take()
     }
 }
 
@@ -149,9 +144,14 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let _entered = Entered::new(this.context);
-        this.inner.as_pin_mut().expect("there until it is dropped").poll(cx)
+        let polled = this.inner.as_mut().as_pin_mut().expect("polled after completion").poll(cx);
+        if polled.is_ready() {
+            // What it still holds is dropped within the scope too.
+            this.inner.set(None);
+        }
+        polled
     }
 }
 

@@ -56,8 +56,8 @@ where
         if is_new {
             telemetry::identified(&context);
         }
-        let future = Scoped::call(context, &mut self.inner, request);
-        ResponseFuture::new(future, self.settings.names.clone())
+        let names = self.settings.names.clone();
+        ResponseFuture::new(Scoped::call(context, &mut self.inner, request), names)
     }
 }
 
