@@ -1,0 +1,132 @@
+//! What is done with a document that is JSON.
+
+use std::sync::Arc;
+
+use bartizan_core::Rejection;
+use bytes::Bytes;
+use http::{HeaderValue, header, request::Parts};
+
+use crate::{
+    OtherMedia,
+    coding::{Coding, DecodeError},
+    json,
+    media::Declared,
+    refusal,
+    settings::Settings,
+};
+
+/// What a layer demands of a body beyond being JSON within limits: nothing, a schema, a type.
+///
+/// Sealed: its implementations are this crate's.
+pub trait Check: Send + Sync + 'static {
+    /// Judges `text`, which is JSON. What it makes of it goes into the extensions of `head`, also when it refuses,
+    /// for a layer that only reports.
+    #[doc(hidden)]
+    fn body(&self, text: &str, head: &mut Parts) -> Result<(), Rejection>;
+
+    /// Checks that are for routes of one kind refuse other media types; one that asks for nothing lets them pass.
+    #[doc(hidden)]
+    const OTHER_MEDIA: OtherMedia = OtherMedia::Refuse;
+}
+
+/// JSON within limits, and nothing more.
+#[derive(Clone, Copy, Debug)]
+pub struct Syntax;
+
+impl Check for Syntax {
+    fn body(&self, _: &str, _: &mut Parts) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    const OTHER_MEDIA: OtherMedia = OtherMedia::Pass;
+}
+
+/// What all services and futures of a layer share.
+#[derive(Debug)]
+pub(crate) struct Shared<C> {
+    pub(crate) settings: Settings,
+    pub(crate) check: Arc<C>,
+}
+
+/// What the head of a request decides.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// There is nothing to read.
+    Pass,
+    /// Read the body, and undo this coding.
+    Read(Coding),
+}
+
+/// What is announced of a body, before any of it is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announced {
+    pub(crate) empty: bool,
+    /// There are at least so many bytes.
+    pub(crate) least: u64,
+}
+
+impl Announced {
+    pub(crate) fn of(body: &impl http_body::Body) -> Self {
+        Self { empty: body.is_end_stream(), least: body.size_hint().lower() }
+    }
+}
+
+impl Settings {
+    /// Everything that can be said before the body is polled (ERR-11), in the order of VAL-01.
+    pub(crate) fn plan(&self, head: &Parts, announced: Announced) -> Result<Plan, Rejection> {
+        if announced.empty {
+            return if self.wants_body(&head.method) { Err(refusal::body_missing()) } else { Ok(Plan::Pass) };
+        }
+        let declared = self.media.declared(&head.headers);
+        if declared == Declared::Other && self.other == OtherMedia::Pass {
+            return Ok(Plan::Pass);
+        }
+        let most = self.limits.max_body();
+        // A length is believed only where it is too large: the body is counted all the same.
+        if announced.least > most as u64 {
+            return Err(refusal::too_large(most));
+        }
+        if declared != Declared::Json {
+            return Err(refusal::media_type(&head.method, self.media.accept()));
+        }
+        Coding::of(&head.headers).map(Plan::Read).ok_or_else(refusal::coding)
+    }
+
+    /// Judges a body that was read: the bytes that may go on.
+    pub(crate) fn judge<C: Check>(
+        &self,
+        check: &C,
+        head: &mut Parts,
+        raw: &Bytes,
+        coding: Coding,
+    ) -> Result<Bytes, Rejection> {
+        if raw.is_empty() {
+            return if self.wants_body(&head.method) {
+                Err(refusal::body_missing())
+            } else {
+                Ok(Bytes::new())
+            };
+        }
+        let bytes = coding.decode(raw, self.limits.max_body()).map_err(|error| self.undecodable(error))?;
+        let text = json::check(&bytes, &self.limits).map_err(refusal::malformed)?;
+        check.body(text, head)?;
+        if coding != Coding::Identity {
+            head.headers.remove(header::CONTENT_ENCODING);
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    #[cfg(feature = "decompress")]
+    fn undecodable(&self, error: DecodeError) -> Rejection {
+        match error {
+            DecodeError::TooLarge => refusal::too_large(self.limits.max_body()),
+            DecodeError::Malformed => refusal::not_decodable(),
+        }
+    }
+
+    #[cfg(not(feature = "decompress"))]
+    fn undecodable(&self, error: DecodeError) -> Rejection {
+        match error {}
+    }
+}

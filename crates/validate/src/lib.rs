@@ -1,0 +1,197 @@
+//! Validation of requests for tower services: nothing malformed reaches a handler, nothing unbounded is read, and the
+//! caller learns every mistake at once, at its exact place.
+//!
+//! [`JsonLayer`] reads JSON bodies under limits and hands the very bytes on. `JsonSchemaLayer` demands a JSON Schema
+//! of them too, and `ValidateJsonLayer<T>` that they are a valid `T`, which the handler gets without a second parse.
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use bartizan_validate::{JsonLayer, RequestBody};
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # type Body = Full<bytes::Bytes>;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = JsonLayer::new().layer(service_fn(async |request: Request<RequestBody<Body>>| {
+//!     let body = request.into_body().collect().await.expect("it is in memory").to_bytes();
+//!     Ok::<_, Infallible>(Response::new(Body::new(body)))
+//! }));
+//! let post = |body: &'static str| {
+//!     let request = Request::post("/orders").header("content-type", "application/json");
+//!     request.body(Body::from(body))
+//! };
+//!
+//! let accepted = service.clone().oneshot(post(r#"{ "quantity": 2 }"#)?).await?;
+//! assert_eq!(accepted.status(), 200);
+//! assert_eq!(accepted.into_body().collect().await?.to_bytes(), r#"{ "quantity": 2 }"#);
+//!
+//! let refused = service.oneshot(post(r#"{ "quantity": 2, "quantity": 2000 }"#)?).await?;
+//! assert_eq!(refused.status(), 400);
+//! let problem: serde_json::Value = serde_json::from_slice(&refused.into_body().collect().await?.to_bytes())?;
+//! assert_eq!(problem["errors"][0]["pointer"], "#/quantity");
+//! assert_eq!(problem["errors"][0]["code"], "duplicate_key");
+//! # Ok(()) }
+//! ```
+//!
+//! # Behaviour
+//!
+//! 1. **From the head**, before the body is polled, so that a client that waits for `100 Continue` never sends it: a
+//!    body that says it is too long is a 413; a missing, doubled or other `Content-Type` a 415 with `Accept`; an
+//!    unknown `Content-Encoding` a 415 with `Accept-Encoding`. POST, PUT and PATCH without a body are a 400, unless
+//!    it is [optional](ValidateLayer::with_optional_body).
+//! 2. **While reading.** At most [`JsonLimits::max_body`] bytes, whatever the head announced. A body in one piece is
+//!    not copied. Compressed bodies count as they are sent and as they are meant, and go on decompressed.
+//! 3. **Strictly JSON**, in one pass that builds nothing: RFC 8259, and no name twice in an object, however it is
+//!    written; no byte order mark, no half surrogate pair, nothing after the value. Depth, members, and the lengths of
+//!    names, strings and numbers are [limited](JsonLimits). Anything else is a 400 with its place.
+//! 4. **The schema or the type**, if there is one: a 422 with up to 32 `errors`, then `truncated`. A pointer names the
+//!    value that is wrong; of a missing member, the object that lacks it. No message repeats a value.
+//! 5. **The very bytes** that were checked go on, with the trailers, as a [`RequestBody`].
+//! 6. gRPC calls, requests without a body, and for [`JsonLayer`] bodies of other declared types, go on unread:
+//!    [`OtherMedia`].
+//! 7. [`with_report_only`](ValidateLayer::with_report_only) counts and tells what would be refused, and lets it pass
+//!    as it came.
+//!
+//! # Codes
+//!
+//! Of `errors[].code`, for what is not even JSON: `json_syntax`, `json_encoding`, `duplicate_key`, `json_limit`,
+//! `content_encoding`, and `required` for a missing body. A schema's are its keywords in snake case: `required`,
+//! `type`, `minimum`, `additional_properties`, `one_of` and so on. A type's are `required`, `type`, `unknown_field`,
+//! `enum`, `value`, `length`, `invalid` from serde, and the rule's own from `validator`: `range`, `email`.
+//!
+//! # Schemas
+//!
+//! With the feature `schema`:
+//!
+//! ```
+//! # #[cfg(feature = "schema")]
+//! # mod example {
+//! use bartizan_validate::{Formats, JsonSchema, JsonSchemaLayer, SchemaError};
+//! use serde_json::json;
+//!
+//! fn orders() -> Result<JsonSchemaLayer, SchemaError> {
+//!     let schema = JsonSchema::options().with_formats(Formats::Assert).build(&json!({
+//!         "type": "object",
+//!         "required": ["email"],
+//!         "properties": { "email": { "type": "string", "format": "email" } },
+//!     }))?;
+//!     Ok(JsonSchemaLayer::new(schema))
+//! }
+//! # #[test] fn builds() { orders().unwrap(); }
+//! # }
+//! ```
+//!
+//! Drafts 2020-12, 2019-09, 7, 6 and 4, by `$schema`. All references are resolved when the schema is compiled, from
+//! the documents that were supplied; nothing is ever fetched. `format` refuses nothing unless you say so. Patterns run
+//! in linear time; one that cannot is an error at start, unless you choose a cap of steps.
+//!
+//! # Typed bodies
+//!
+//! With the feature `validator`, and for the extractor `axum`:
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # mod example {
+//! use axum::{Router, routing::post};
+//! use bartizan_validate::{Valid, ValidateJsonLayer};
+//! use serde::Deserialize;
+//! use validator::Validate;
+//!
+//! #[derive(Deserialize, Validate)]
+//! #[serde(deny_unknown_fields)]
+//! struct Order {
+//!     #[validate(email)]
+//!     email: String,
+//!     #[validate(range(min = 1, max = 1000))]
+//!     quantity: u32,
+//! }
+//!
+//! async fn create(Valid(order): Valid<Order>) -> String {
+//!     format!("{} for {}", order.quantity, order.email)
+//! }
+//!
+//! fn app() -> Router {
+//!     Router::new().route("/orders", post(create).layer(ValidateJsonLayer::<Order>::new()))
+//! }
+//! # }
+//! ```
+//!
+//! `Valid<T>` works on a route without the layer too, with the default limits. Without axum, `take_valid` takes the
+//! value from the request's extensions. serde stops at its first mistake; `validator` finds all.
+//!
+//! # Caveats
+//!
+//! - A caller who sends slowly holds its connection, and up to the limit of memory, until a timeout further out ends
+//!   the request: put one there.
+//! - The body must be `Unpin`, as those of axum, tonic and hyper are; pin another in a box.
+//! - A number that no 64-bit float can hold passes [`JsonLayer`], and is refused where it is parsed.
+//! - Names in pointers of a type's rules are those of the Rust fields.
+//! - [`JsonLayer`] lets other declared types pass: a handler that reads JSON must look at the type, as axum's does.
+//!
+//! # Place in a stack
+//!
+//! Phase `Validation`: inside of authentication, authorization and limits, outside of idempotency and cache. It needs
+//! nothing and provides nothing. A layer for one schema or type belongs on its route.
+//!
+//! The wide event gets `validation.code`, `validation.failures` and `validation.report_only` of a request that was or
+//! would be refused.
+//!
+//! # Features
+//!
+//! All off by default.
+//!
+//! - `schema`: `JsonSchema` and `JsonSchemaLayer`.
+//! - `validator`: `ValidateJsonLayer`; `axum`: that, and the extractor `Valid`.
+//! - `decompress`: bodies in gzip, deflate and brotli. Without it they are a 415.
+//! - `metrics`: `bartizan_validation_failures_total{location,code}`. Both labels are texts of the program.
+//! - `tracing`: an event for what report-only mode lets pass, target `bartizan::validate`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod body;
+mod check;
+mod coding;
+mod collect;
+mod config;
+mod future;
+mod json;
+mod layer;
+mod limits;
+mod media;
+mod pointer;
+mod read;
+mod refusal;
+#[cfg(feature = "schema")]
+mod schema;
+mod service;
+mod settings;
+mod telemetry;
+#[cfg(feature = "validator")]
+mod typed;
+
+pub use self::{
+    body::RequestBody,
+    check::{Check, Syntax},
+    config::ConfigError,
+    future::ResponseFuture,
+    layer::{JsonLayer, ValidateLayer},
+    limits::JsonLimits,
+    media::OtherMedia,
+    service::Validate,
+};
+
+#[cfg(feature = "schema")]
+pub use self::schema::{
+    BySchema, Formats, JsonSchema, JsonSchemaLayer, Patterns, SchemaError, SchemaOptions,
+};
+#[cfg(feature = "axum")]
+pub use self::typed::Valid;
+#[cfg(feature = "validator")]
+pub use self::typed::{Typed, ValidateJsonLayer, take_valid};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

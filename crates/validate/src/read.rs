@@ -1,0 +1,168 @@
+//! A request whose body is being read and then judged.
+
+use std::{
+    error::Error,
+    task::{Context, Poll, ready},
+};
+
+use bartizan_core::{Face, Protocol, Reason, Rejection};
+use http::{Request, request::Parts};
+use http_body::Body;
+use http_body_util::LengthLimitError;
+
+use crate::{
+    RequestBody,
+    check::{Announced, Check, Plan, Shared},
+    coding::Coding,
+    collect::{Collect, Collected, End},
+    refusal,
+};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A request whose body is being read.
+#[derive(Debug)]
+pub(crate) struct Reading<B> {
+    head: Parts,
+    face: Face,
+    coding: Coding,
+    collect: Collect<B>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, and a box would cost each request one")]
+pub(crate) enum Fate<B: Body> {
+    Pass(Request<RequestBody<B>>),
+    Refuse(Rejection, Face),
+}
+
+/// What is known from the head.
+#[derive(Debug)]
+pub(crate) enum Begun<B: Body> {
+    Over(Fate<B>),
+    Reading(Reading<B>),
+}
+
+impl<C: Check> Shared<C> {
+    /// Decides what the head decides, without a look at the body.
+    pub(crate) fn begin<B: Body + Unpin>(&self, request: Request<B>) -> Begun<B> {
+        // A gRPC message is no JSON, and its stream must not wait for its end.
+        if Protocol::of(&request).is_grpc() {
+            return Begun::Over(pass(request));
+        }
+        let announced = Announced::of(request.body());
+        let (head, body) = request.into_parts();
+        match self.settings.plan(&head, announced) {
+            Ok(Plan::Pass) => Begun::Over(pass(Request::from_parts(head, body))),
+            Ok(Plan::Read(coding)) => {
+                let request = Request::from_parts(head, ());
+                let face = Face::of(&request);
+                let collect = Collect::new(body, self.settings.limits.max_body());
+                Begun::Reading(Reading { head: request.into_parts().0, face, coding, collect })
+            }
+            Err(rejection) => {
+                let request = Request::from_parts(head, ());
+                let face = Face::of(&request);
+                Begun::Over(
+                    self.or_report(request.into_parts().0, face, rejection, || RequestBody::untouched(body)),
+                )
+            }
+        }
+    }
+
+    /// Reads on, and judges what was read when all of it is there.
+    pub(crate) fn poll<B>(&self, reading: &mut Option<Reading<B>>, cx: &mut Context<'_>) -> Poll<Fate<B>>
+    where
+        B: Body<Error: Into<BoxError>> + Unpin,
+    {
+        let end = match reading {
+            Some(reading) => Some(ready!(reading.collect.poll(cx))),
+            None => None,
+        };
+        let (Some(end), Some(reading)) = (end, reading.take()) else {
+            // Polled again after it was ready, which no caller may do, it still answers.
+            let bug = Rejection::new(Reason::Internal).with_layer(refusal::LAYER);
+            return Poll::Ready(Fate::Refuse(bug, Face::default()));
+        };
+        let Reading { mut head, face, coding, collect } = reading;
+        let Collected { bytes, trailers, body } = collect.finish();
+        Poll::Ready(match end {
+            End::Whole => match self.settings.judge(&*self.check, &mut head, &bytes, coding) {
+                Ok(checked) => {
+                    let body = RequestBody::whole(checked, trailers);
+                    Fate::Pass(Request::from_parts(head, body))
+                }
+                Err(rejection) => {
+                    self.or_report(head, face, rejection, || RequestBody::whole(bytes, trailers))
+                }
+            },
+            End::TooLarge => {
+                let rejection = refusal::too_large(self.settings.limits.max_body());
+                self.or_report(head, face, rejection, || RequestBody::begun(bytes, body))
+            }
+            // A body that fails is no finding about the caller's document: who only reports hands the failure on.
+            End::Failed(error) if self.settings.report_only => {
+                let body = RequestBody::failed(bytes, error);
+                Fate::Pass(Request::from_parts(head, body))
+            }
+            End::Failed(error) => {
+                let rejection = failed(error.into().as_ref(), self.settings.limits.max_body());
+                self.or_report(head, face, rejection, || RequestBody::whole(bytes, trailers))
+            }
+        })
+    }
+
+    /// Counts a refusal, and refuses, or lets pass where the layer only reports.
+    fn or_report<B: Body>(
+        &self,
+        head: Parts,
+        face: Face,
+        rejection: Rejection,
+        body: impl FnOnce() -> RequestBody<B>,
+    ) -> Fate<B> {
+        let report_only = self.settings.report_only;
+        self.settings.telemetry.failed(&rejection, &head.extensions, report_only);
+        if report_only {
+            Fate::Pass(Request::from_parts(head, body()))
+        } else {
+            Fate::Refuse(rejection, face)
+        }
+    }
+}
+
+fn pass<B: Body>(request: Request<B>) -> Fate<B> {
+    Fate::Pass(request.map(RequestBody::untouched))
+}
+
+/// A body that ended with an error: too large for a layer further out, or not all there.
+pub(crate) fn failed(error: &(dyn Error + 'static), most: usize) -> Rejection {
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if error.is::<LengthLimitError>() {
+            return refusal::too_large(most);
+        }
+        source = error.source();
+    }
+    refusal::unreadable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full, Limited};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn val_02_a_limit_further_out_is_a_413_too() {
+        let body = axum::body::Body::new(Limited::new(Full::new(Bytes::from_static(b"[1,2,3]")), 4));
+        let error = body.collect().await.unwrap_err();
+        assert_eq!(failed(&error, 9).reason(), Reason::ContentTooLarge);
+        let error = std::io::Error::other("reset by peer");
+        let rejection = failed(&error, 9);
+        assert_eq!(rejection.reason(), Reason::MalformedRequest);
+        assert_eq!(rejection.cause(), Some("reset by peer"));
+        assert!(!rejection.detail().contains("reset"));
+    }
+}

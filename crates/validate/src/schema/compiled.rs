@@ -1,0 +1,68 @@
+//! A schema, ready for use.
+
+use std::{fmt, sync::Arc};
+
+use bartizan_core::{Rejection, Violation};
+use jsonschema::Validator;
+use serde_json::Value;
+
+use super::{SchemaError, SchemaOptions, violation};
+
+/// A compiled JSON Schema: draft 2020-12, 2019-09, 7, 6 or 4. Clones share it.
+///
+/// It also serves without a layer, for documents that do not come by HTTP:
+///
+/// ```
+/// use bartizan_validate::JsonSchema;
+/// use serde_json::json;
+///
+/// # fn main() -> Result<(), bartizan_validate::SchemaError> {
+/// let schema = JsonSchema::new(&json!({ "type": "object", "required": ["id"] }))?;
+/// assert!(schema.violations(&json!({ "id": 7 })).is_empty());
+/// assert_eq!(schema.violations(&json!({}))[0].code(), "required");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct JsonSchema(Arc<Validator>);
+
+impl JsonSchema {
+    /// Compiles `schema` with the default options.
+    ///
+    /// # Errors
+    ///
+    /// As [`SchemaOptions::build`].
+    pub fn new(schema: &Value) -> Result<Self, SchemaError> {
+        Self::options().build(schema)
+    }
+
+    /// Other options: formats, patterns, documents to refer to.
+    pub fn options() -> SchemaOptions {
+        SchemaOptions::default()
+    }
+
+    pub(super) fn compiled(validator: Validator) -> Self {
+        Self(Arc::new(validator))
+    }
+
+    /// What is wrong with `document`: nothing, or up to 33 entries, of which a [`Rejection`] keeps 32 and says that
+    /// there are more.
+    ///
+    /// A pointer names the value that is wrong; of a missing member, its parent. No entry repeats a value.
+    pub fn violations(&self, document: &Value) -> Vec<Violation> {
+        // Most documents are valid, and to see that is several times cheaper than to look for errors.
+        if self.0.is_valid(document) {
+            return Vec::new();
+        }
+        self.0
+            .iter_errors(document)
+            .flat_map(|error| violation::of(&error))
+            .take(Rejection::MAX_VIOLATIONS + 1)
+            .collect()
+    }
+}
+
+impl fmt::Debug for JsonSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonSchema").field("draft", &self.0.draft()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! Every metric, event and fact of the crate.
+
+use bartizan_core::{Location, Reason, Rejection, RequestContext};
+use http::Extensions;
+
+/// Told of every refusal, and of what would have been one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Telemetry {
+    #[cfg(feature = "metrics")]
+    counters: std::sync::Arc<enabled::Counters>,
+}
+
+impl Telemetry {
+    #[cfg(feature = "metrics")]
+    pub(crate) fn pinned(recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
+        Self { counters: std::sync::Arc::new(enabled::Counters::pinned(recorder)) }
+    }
+
+    pub(crate) fn failed(&self, rejection: &Rejection, extensions: &Extensions, report_only: bool) {
+        if let Some(context) = RequestContext::get(extensions) {
+            let event = context.event();
+            event.record("validation.code", first(rejection).1);
+            event.record("validation.failures", rejection.violations().len().max(1) as u64);
+            event.record("validation.report_only", report_only);
+        }
+        #[cfg(feature = "metrics")]
+        for (location, code) in failures(rejection) {
+            self.counters.count(location, code);
+        }
+        #[cfg(feature = "tracing")]
+        if report_only {
+            let (location, code) = first(rejection);
+            tracing::info!(target: "bartizan::validate", location, code, "this request would be refused");
+        }
+    }
+}
+
+/// Where the first failure is, and what it is: never anything of the caller's.
+fn first(rejection: &Rejection) -> (&'static str, &'static str) {
+    match rejection.violations().first() {
+        Some(violation) => (violation.location().as_str(), violation.code()),
+        None => (whole(rejection).as_str(), rejection.reason().code()),
+    }
+}
+
+/// Where a refusal without violations has its ground.
+fn whole(rejection: &Rejection) -> Location {
+    match rejection.reason() {
+        Reason::UnsupportedMediaType | Reason::UnsupportedContentEncoding => Location::Header,
+        _ => Location::Body,
+    }
+}
+
+#[cfg(feature = "metrics")]
+fn failures(rejection: &Rejection) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let whole = rejection.violations().is_empty().then(|| first(rejection));
+    rejection
+        .violations()
+        .iter()
+        .map(|violation| (violation.location().as_str(), violation.code()))
+        .chain(whole)
+}
+
+#[cfg(feature = "metrics")]
+mod enabled {
+    use std::{
+        fmt,
+        sync::{Mutex, PoisonError},
+    };
+
+    use bartizan_core::PerRecorder;
+    use metrics::{Counter, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
+
+    const FAILURES: &str = "bartizan_validation_failures_total";
+    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+    /// A counter for each location and code that was met. Both are texts of the program, so that there are few.
+    #[derive(Default)]
+    pub(crate) struct Counters(PerRecorder<Mutex<Vec<Known>>>);
+
+    struct Known {
+        location: &'static str,
+        code: &'static str,
+        counter: Counter,
+    }
+
+    impl Counters {
+        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+            Self(PerRecorder::pinned(recorder))
+        }
+
+        pub(crate) fn count(&self, location: &'static str, code: &'static str) {
+            self.0.with(describe, |known, recorder| {
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(known) =
+                    known.iter().find(|known| known.location == location && known.code == code)
+                {
+                    known.counter.increment(1);
+                    return;
+                }
+                let labels = vec![
+                    Label::from_static_parts("location", location),
+                    Label::from_static_parts("code", code),
+                ];
+                let counter = recorder.register_counter(&Key::from_parts(FAILURES, labels), &METADATA);
+                counter.increment(1);
+                known.push(Known { location, code, counter });
+            });
+        }
+    }
+
+    #[cold]
+    fn describe(recorder: &dyn Recorder) -> Mutex<Vec<Known>> {
+        let text = "What was wrong with requests, by place and rule.";
+        recorder.describe_counter(KeyName::from_const_str(FAILURES), Some(Unit::Count), text.into());
+        Mutex::default()
+    }
+
+    impl fmt::Debug for Counters {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Counters").finish_non_exhaustive()
+        }
+    }
+}

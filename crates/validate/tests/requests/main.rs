@@ -1,0 +1,12 @@
+//! What the layers do with requests.
+
+#[cfg(feature = "decompress")]
+mod decompress;
+mod json;
+#[cfg(feature = "schema")]
+mod schema;
+mod support;
+#[cfg(feature = "metrics")]
+mod telemetry;
+#[cfg(feature = "axum")]
+mod typed;
