@@ -7,23 +7,29 @@ use crate::ConfigError;
 /// The challenge where no layer was given a realm.
 pub(crate) const DEFAULT: HeaderValue = HeaderValue::from_static("ApiKey realm=\"api\"");
 
-/// `ApiKey realm="…"`, the realm as a quoted-string (RFC 9110 section 5.6.4). No scheme is registered for API
-/// keys.
+/// `ApiKey realm="…"`. No scheme is registered for API keys.
 pub(crate) fn for_realm(realm: &str) -> Result<HeaderValue, ConfigError> {
+    let challenge = format!("ApiKey realm={}", quoted("realm", realm)?);
+    HeaderValue::try_from(challenge).map_err(|_| ConfigError::new("realm", PARAMETER_FORM))
+}
+
+const PARAMETER_FORM: &str = "must have 1 to 128 printable ASCII characters";
+
+/// The text of a challenge's parameter as a quoted-string (RFC 9110 section 5.6.4).
+pub(crate) fn quoted(field: &'static str, text: &str) -> Result<String, ConfigError> {
     const MAX: usize = 128;
-    let form = || ConfigError::new("realm", "must have 1 to 128 printable ASCII characters");
-    if !(1..=MAX).contains(&realm.len()) || !realm.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(form());
+    if !(1..=MAX).contains(&text.len()) || !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Err(ConfigError::new(field, PARAMETER_FORM));
     }
-    let mut challenge = String::from("ApiKey realm=\"");
-    for character in realm.chars() {
+    let mut quoted = String::from('"');
+    for character in text.chars() {
         if matches!(character, '"' | '\\') {
-            challenge.push('\\');
+            quoted.push('\\');
         }
-        challenge.push(character);
+        quoted.push(character);
     }
-    challenge.push('"');
-    HeaderValue::try_from(challenge).map_err(|_| form())
+    quoted.push('"');
+    Ok(quoted)
 }
 
 /// What the authentication layers ask for that let a request pass without a principal, for the layer that then

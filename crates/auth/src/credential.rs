@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, header, uri::PathAn
 
 pub(crate) static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
+pub(crate) static AUTHORIZATION: HeaderName = header::AUTHORIZATION;
 
-const SCHEME: &[u8] = b"ApiKey";
+const SCHEME: &str = "ApiKey";
 
 /// What a request carries.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(crate) fn take(headers: &mut HeaderMap, keep: bool) -> Credential {
     if authorization.is_some() && headers.get_all(&AUTHORIZATION).iter().nth(1).is_some() {
         return Credential::Ambiguous;
     }
-    let is_ours = authorization.is_some_and(|value| under_scheme(value.as_bytes()).is_some());
+    let is_ours = authorization.is_some_and(|value| under_scheme(value.as_bytes(), SCHEME).is_some());
     match own {
         Some(_) if is_ours => Credential::Ambiguous,
         Some(own) => {
@@ -53,9 +53,11 @@ pub(crate) fn take(headers: &mut HeaderMap, keep: bool) -> Credential {
     }
 }
 
-struct SeveralLines;
+#[derive(Debug)]
+pub(crate) struct SeveralLines;
 
-fn take_line(
+/// The value of a header that may have one line. Without `keep` it is taken away.
+pub(crate) fn take_line(
     headers: &mut HeaderMap,
     name: &HeaderName,
     keep: bool,
@@ -84,7 +86,7 @@ pub(crate) fn find_in_query(found: Credential, uri: &Uri, parameter: &str) -> Cr
 /// The text of the key in a value that was taken from `place`.
 pub(crate) fn text(value: &HeaderValue, place: Place) -> &[u8] {
     let text = match place {
-        Place::Authorization => under_scheme(value.as_bytes()).unwrap_or_default(),
+        Place::Authorization => under_scheme(value.as_bytes(), SCHEME).unwrap_or_default(),
         Place::ApiKeyHeader { .. } | Place::Query => value.as_bytes(),
     };
     text.trim_ascii()
@@ -97,15 +99,26 @@ pub(crate) fn is_joined(text: &[u8]) -> bool {
 }
 
 /// What follows the scheme, in any case, and at least one space (RFC 9110 section 11.4).
-fn under_scheme(value: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
-    let ours = scheme.eq_ignore_ascii_case(SCHEME) && matches!(rest.first(), None | Some(b' ' | b'\t'));
+pub(crate) fn under_scheme<'a>(value: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
+    let (scheme, rest) = value.split_at_checked(wanted.len())?;
+    let ours =
+        scheme.eq_ignore_ascii_case(wanted.as_bytes()) && matches!(rest.first(), None | Some(b' ' | b'\t'));
     ours.then_some(rest)
 }
 
 fn value_of<'a>(pair: &'a str, parameter: &str) -> Option<&'a str> {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     (name == parameter).then_some(value)
+}
+
+/// Whether there is a key, or what wants to be one.
+pub(crate) fn is_presented(headers: &HeaderMap, uri: &Uri, parameter: Option<&str>) -> bool {
+    let ours = |value: &HeaderValue| under_scheme(value.as_bytes(), SCHEME).is_some();
+    headers.contains_key(&X_API_KEY)
+        || headers.get_all(&AUTHORIZATION).iter().any(ours)
+        || parameter.is_some_and(|parameter| {
+            uri.query().unwrap_or_default().split('&').any(|pair| value_of(pair, parameter).is_some())
+        })
 }
 
 /// Takes away an `Authorization` of another scheme beside an accepted key: nobody checked that one.
@@ -116,7 +129,7 @@ pub(crate) fn remove_authorization(headers: &mut HeaderMap) {
 /// Takes away every key that nobody looked at; an `Authorization` of another scheme stays.
 pub(crate) fn remove_unchecked(headers: &mut HeaderMap) {
     headers.remove(&X_API_KEY);
-    let ours = |value: &HeaderValue| under_scheme(value.as_bytes()).is_some();
+    let ours = |value: &HeaderValue| under_scheme(value.as_bytes(), SCHEME).is_some();
     if headers.get_all(&AUTHORIZATION).iter().any(ours) {
         headers.remove(&AUTHORIZATION);
     }
@@ -286,7 +299,7 @@ mod tests {
             remove_parameter(&mut request, "api_key");
             assert!(!request.headers().contains_key(&X_API_KEY));
             let left = request.headers().get_all(&AUTHORIZATION);
-            assert!(!left.iter().any(|value| under_scheme(value.as_bytes()).is_some()));
+            assert!(!left.iter().any(|value| under_scheme(value.as_bytes(), SCHEME).is_some()));
             assert!(!request.uri().query().unwrap_or_default().contains("api_key="));
         });
     }

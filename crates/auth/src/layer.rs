@@ -6,7 +6,7 @@ use bartizan_core::{Clock, ServerLayer, fact, phase};
 use http::HeaderName;
 use tower_layer::Layer;
 
-use crate::{ApiKeyService, ConfigError, challenge, service::Shared, settings::Settings};
+use crate::{ApiKeyService, ConfigError, admit::Shared, challenge, settings::Settings};
 
 /// Every request must carry a credential.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ mod sealed {
 /// Belongs to phase `Authentication`. Clones and the services made of it share the store.
 #[must_use = "a layer does nothing until it is applied"]
 pub struct ApiKeyLayer<K, P = Required> {
-    shared: Arc<Shared<K>>,
+    pub(crate) shared: Arc<Shared<K>>,
     presence: PhantomData<fn() -> P>,
 }
 

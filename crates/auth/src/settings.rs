@@ -1,17 +1,22 @@
 //! How an [`ApiKeyLayer`](crate::ApiKeyLayer) was set up.
 
-use bartizan_core::Clock;
+use std::time::{Duration, SystemTime};
+
+use bartizan_core::{Clock, Reason, Rejection};
 use http::{HeaderName, HeaderValue, header};
 
 use crate::{
     ConfigError, challenge,
     credential::X_API_KEY,
+    path,
     telemetry::{Telemetry, scheme},
 };
 
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) challenge: HeaderValue,
+    /// What the other method of an `AuthLayer` asks with.
+    pub(crate) challenges_beside: Vec<HeaderValue>,
     pub(crate) query_parameter: Option<Box<str>>,
     pub(crate) keep_credential: bool,
     pub(crate) identity_header: Option<HeaderName>,
@@ -22,15 +27,41 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new() -> Self {
+        Self::of(scheme::API_KEY, challenge::DEFAULT)
+    }
+
+    /// Of a layer that decides under `scheme`, and asks for credentials with `challenge`.
+    pub(crate) fn of(scheme: &'static str, challenge: HeaderValue) -> Self {
         Self {
-            challenge: challenge::DEFAULT,
+            challenge,
+            challenges_beside: Vec::new(),
             query_parameter: None,
             keep_credential: false,
             identity_header: None,
             bypass: Vec::new(),
             clock: Clock::system(),
-            telemetry: Telemetry::new(scheme::API_KEY),
+            telemetry: Telemetry::new(scheme),
         }
+    }
+
+    /// A refusal with these challenges, and those of the other method if there is one: each on a line of its own, for
+    /// that is what clients read best (AUT-05).
+    pub(crate) fn challenged<'a>(
+        &'a self,
+        reason: Reason,
+        challenges: impl IntoIterator<Item = &'a HeaderValue>,
+    ) -> Rejection {
+        challenges
+            .into_iter()
+            .chain(&self.challenges_beside)
+            .fold(Rejection::new(reason), |rejection, challenge| {
+                rejection.with_header(header::WWW_AUTHENTICATE, challenge.clone())
+            })
+    }
+
+    /// The wall time, as tokens count it.
+    pub(crate) fn since_1970(&self) -> Duration {
+        self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
     pub(crate) fn set_query_parameter(&mut self, name: &str) -> Result<(), ConfigError> {
@@ -67,7 +98,7 @@ impl Settings {
     }
 
     pub(crate) fn add_bypass(&mut self, path: &str) -> Result<(), ConfigError> {
-        if !is_plain_path(path) {
+        if !path::is_plain(path) {
             return Err(ConfigError::new(
                 "bypass",
                 "must be a path as it is on the wire: begin with `/`, without empty or dot segments, and made \
@@ -83,13 +114,6 @@ impl Settings {
     pub(crate) fn is_bypassed(&self, path: &str) -> bool {
         self.bypass.iter().any(|open| **open == *path)
     }
-}
-
-/// A path that every router reads the same way.
-fn is_plain_path(path: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~$!*+@:=".contains(&byte);
-    let segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain);
-    path == "/" || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment))
 }
 
 #[cfg(test)]

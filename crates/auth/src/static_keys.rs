@@ -81,10 +81,14 @@ impl fmt::Debug for StaticKeys {
 impl<'de> Deserialize<'de> for StaticKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Vec::<RawRecord>::deserialize(deserializer)?;
-        let read = |(index, raw)| KeyRecord::try_from(raw).map_err(|error| at(error, index));
-        let records: Result<Vec<_>, _> = raw.into_iter().enumerate().map(read).collect();
-        records.and_then(Self::new).map_err(de::Error::custom)
+        records(raw).and_then(Self::new).map_err(de::Error::custom)
     }
+}
+
+/// The records of a configuration.
+pub(crate) fn records(raw: Vec<RawRecord>) -> Result<Vec<KeyRecord>, ConfigError> {
+    let read = |(index, raw)| KeyRecord::try_from(raw).map_err(|error| at(error, index));
+    raw.into_iter().enumerate().map(read).collect()
 }
 
 fn at(error: ConfigError, index: usize) -> ConfigError {

@@ -8,18 +8,28 @@ use crate::Failure;
 #[cfg(feature = "metrics")]
 const DECISIONS: &str = "bartizan_auth_decisions_total";
 
+/// How often the file of a key store was read anew because it had changed, or could not be read.
+#[cfg(feature = "metrics")]
+const KEY_FILE_RELOADS: &str = "bartizan_auth_key_file_reloads_total";
+
 /// The facts of the wide event.
 mod fact {
     pub(super) const SCHEME: &str = "auth.scheme";
     pub(super) const OUTCOME: &str = "auth.outcome";
     pub(super) const KEY_ID: &str = "auth.key_id";
+    pub(super) const TOKEN_ID: &str = "auth.token_id";
     pub(super) const FAILURE: &str = "auth.failure";
+    pub(super) const WOULD_REFUSE: &str = "auth.would_refuse";
 }
 
 /// Who decides: the label `scheme`.
 pub(crate) mod scheme {
     pub(crate) const API_KEY: &str = "api_key";
+    pub(crate) const JWT: &str = "jwt";
+    /// No method, or more than one.
+    pub(crate) const AUTH: &str = "auth";
     pub(crate) const REQUIRE: &str = "require";
+    pub(crate) const AUTHORIZE: &str = "authorize";
 }
 
 /// What was decided.
@@ -31,6 +41,8 @@ pub(crate) enum Decision {
     /// The path is open.
     Bypassed,
     Refused(Failure),
+    /// It would have been, and this is a rehearsal.
+    WouldRefuse(Failure),
 }
 
 impl Decision {
@@ -40,16 +52,77 @@ impl Decision {
             Self::Anonymous => "anonymous",
             Self::Bypassed => "bypassed",
             Self::Refused(_) => "refused",
+            Self::WouldRefuse(_) => "would_refuse",
         }
     }
 
     #[cfg(any(feature = "metrics", feature = "tracing"))]
     fn reason(self) -> &'static str {
         match self {
-            Self::Refused(failure) => failure.as_str(),
+            Self::Refused(failure) | Self::WouldRefuse(failure) => failure.as_str(),
             _ => "none",
         }
     }
+}
+
+/// No rule covers a route that the service has, or that a request has shown: a fault of the configuration, told as
+/// core tells such faults.
+#[cfg(feature = "tracing")]
+pub(crate) fn uncovered(route: &str) {
+    tracing::warn!(target: "bartizan::auth", route, "no rule covers a route, and all its requests are refused");
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn uncovered(route: &str) {
+    use std::io::Write;
+    // `eprintln!` would panic in the middle of a request where standard error is closed.
+    let _ = writeln!(
+        std::io::stderr(),
+        "bartizan: authorize: no rule covers the route {route}, and all its requests are refused"
+    );
+}
+
+/// A policy gave no decision. It is counted as the decision's reason.
+#[cfg(feature = "tracing")]
+pub(crate) fn policy_failed(error: &dyn std::fmt::Display) {
+    tracing::error!(target: "bartizan::auth", %error, "the policy gave no decision");
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn policy_failed(_: &dyn std::fmt::Display) {}
+
+/// A store gave no answer. It is counted as the decision's reason.
+#[cfg(feature = "tracing")]
+pub(crate) fn store_failed(error: &dyn std::fmt::Display) {
+    tracing::error!(target: "bartizan::auth", %error, "the key store gave no answer");
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn store_failed(_: &dyn std::fmt::Display) {}
+
+/// The keys of a file were replaced.
+pub(crate) fn key_file_loaded(keys: usize) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "bartizan::auth", event = "sys_config_change", keys, "read the key file anew");
+    #[cfg(not(feature = "tracing"))]
+    let _ = keys;
+    #[cfg(feature = "metrics")]
+    metric::count_key_file_reload("loaded");
+}
+
+/// The keys of a file could not be read, and the last good ones stay. Told when the fault is new, counted always.
+pub(crate) fn key_file_failed(error: &crate::FileKeysError, is_new: bool) {
+    #[cfg(feature = "tracing")]
+    if is_new {
+        let source = std::error::Error::source(error).map(tracing::field::display);
+        tracing::error!(
+            target: "bartizan::auth", %error, source, "could not read the key file; the keys stay as they were"
+        );
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = (error, is_new);
+    #[cfg(feature = "metrics")]
+    metric::count_key_file_reload("failed");
 }
 
 /// Counts and tells what one layer decides. Clones count together.
@@ -88,32 +161,63 @@ impl Telemetry {
         self.tell(decision, key_id);
     }
 
+    /// What the credentials of the scheme are told apart by: the public part of a key, a token's `jti`.
+    fn id_name(&self) -> &'static str {
+        if self.scheme == scheme::JWT { fact::TOKEN_ID } else { fact::KEY_ID }
+    }
+
     fn record(&self, context: &RequestContext, decision: Decision, key_id: Option<&str>) {
         let event = context.event();
-        if let Decision::Refused(failure) = decision {
-            event.record(fact::FAILURE, failure.as_str());
+        match decision {
+            Decision::Refused(failure) => event.record(fact::FAILURE, failure.as_str()),
+            Decision::WouldRefuse(failure) => event.record(fact::WOULD_REFUSE, failure.as_str()),
+            _ => {}
         }
-        if self.scheme == scheme::REQUIRE {
+        if matches!(self.scheme, scheme::REQUIRE | scheme::AUTHORIZE) {
             return; // The authentication layer's scheme, key and outcome stand.
         }
         event.record(fact::SCHEME, self.scheme);
         event.record(fact::OUTCOME, decision.outcome());
         if let Some(id) = key_id {
-            event.record(fact::KEY_ID, id.to_owned());
+            event.record(self.id_name(), id.to_owned());
         }
     }
 
     #[cfg(feature = "tracing")]
     #[inline]
     fn tell(&self, decision: Decision, key_id: Option<&str>) {
-        let (outcome, reason) = (decision.outcome(), decision.reason());
+        // Worked out within the macro: only where somebody listens.
+        macro_rules! say {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(
+                    target: "bartizan::auth",
+                    event = self.event(decision),
+                    scheme = self.scheme,
+                    outcome = decision.outcome(),
+                    reason = decision.reason(),
+                    key_id = key_id.filter(|_| self.scheme != scheme::JWT),
+                    token_id = key_id.filter(|_| self.scheme == scheme::JWT),
+                    $text
+                )
+            };
+        }
         match decision {
-            Decision::Refused(_) => {
-                tracing::info!(target: "bartizan::auth", scheme = self.scheme, outcome, reason, key_id, "refused");
-            }
-            _ => {
-                tracing::debug!(target: "bartizan::auth", scheme = self.scheme, outcome, reason, key_id, "let pass");
-            }
+            Decision::Refused(_) => say!(info, "refused"),
+            Decision::WouldRefuse(_) => say!(info, "let pass in a dry run"),
+            _ => say!(debug, "let pass"),
+        }
+    }
+
+    /// The fixed name that OWASP's logging vocabulary has for what was decided, if it has one.
+    #[cfg(feature = "tracing")]
+    fn event(&self, decision: Decision) -> Option<&'static str> {
+        let about_rights = matches!(self.scheme, scheme::REQUIRE | scheme::AUTHORIZE);
+        match decision {
+            Decision::Refused(Failure::WrongRoute) => Some("authz_fail"),
+            Decision::Refused(_) | Decision::WouldRefuse(_) if about_rights => Some("authz_fail"),
+            Decision::Refused(_) => Some("authn_fail"),
+            Decision::Accepted if !about_rights => Some("authn_success"),
+            _ => None,
         }
     }
 
@@ -131,10 +235,10 @@ mod metric {
     use arc_swap::ArcSwapOption;
     use metrics::{Counter, Key, Label, Level, Metadata, Recorder, Unit};
 
-    use super::{DECISIONS, Decision, Failure};
+    use super::{DECISIONS, Decision, Failure, KEY_FILE_RELOADS};
 
-    /// One place per decision: accepted, anonymous, bypassed, then the failures.
-    const PLACES: usize = 3 + Failure::COUNT;
+    /// One place per decision: accepted, anonymous, bypassed, then the failures, twice.
+    const PLACES: usize = 3 + 2 * Failure::COUNT;
 
     fn place(decision: Decision) -> usize {
         match decision {
@@ -142,6 +246,7 @@ mod metric {
             Decision::Anonymous => 1,
             Decision::Bypassed => 2,
             Decision::Refused(failure) => 3 + failure as usize,
+            Decision::WouldRefuse(failure) => 3 + Failure::COUNT + failure as usize,
         }
     }
 
@@ -210,6 +315,20 @@ mod metric {
         fn increment(&self, recorder: &dyn Recorder, scheme: &'static str, decision: Decision) {
             self.counters[place(decision)].get_or_init(|| resolve(recorder, scheme, decision)).increment(1);
         }
+    }
+
+    /// Rare enough to look the counter up each time.
+    pub(super) fn count_key_file_reload(outcome: &'static str) {
+        metrics::with_recorder(|recorder| {
+            recorder.describe_counter(
+                KEY_FILE_RELOADS.into(),
+                Some(Unit::Count),
+                "Readings of a key file that had changed, or could not be read, by outcome.".into(),
+            );
+            let labels = vec![Label::from_static_parts("outcome", outcome)];
+            let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+            recorder.register_counter(&Key::from_parts(KEY_FILE_RELOADS, labels), &metadata).increment(1);
+        });
     }
 
     #[cold]

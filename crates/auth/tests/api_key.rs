@@ -8,7 +8,9 @@ use std::{
 };
 
 use bartizan_auth::{ApiKey, ApiKeyLayer, KeyRecord, StaticKeys};
-use bartizan_core::{ClientAddr, Clock, ManualClock, MatchedRoute, Principal, RequestContext, TimeSource};
+use bartizan_core::{
+    ClientAddr, Clock, ManualClock, MatchedRoute, Principal, Rejection, RequestContext, TimeSource,
+};
 use http::{HeaderName, Request, Response};
 use http_body_util::Full;
 
@@ -100,6 +102,27 @@ async fn aut_07_key_04_every_key_that_is_not_accepted_gets_the_answer_of_none() 
         assert!(seen.handled.is_none(), "{why}");
         assert_eq!(seen.face(), reference, "{why}");
     }
+}
+
+#[tokio::test]
+async fn key_05_a_wrong_key_is_marked_for_the_limiter_and_a_missing_one_is_not() {
+    let key = key();
+    let layer = layer(key.record("billing").with_revoked_at(SystemTime::UNIX_EPOCH));
+    let text = |text: &str| get("/").header("x-api-key", text).body(String::new()).unwrap();
+    let marked = async |request| {
+        let seen = send(&layer, request).await;
+        assert_eq!(seen.status(), 401);
+        seen.response.extensions().get::<Rejection>().unwrap().is_failed_credential()
+    };
+    for (why, request) in [
+        ("wrong secret", with_key(&forged(&key))),
+        ("unknown", with_key(&ApiKey::generate("orders").unwrap())),
+        ("revoked", with_key(&key)),
+        ("malformed", text("guess")),
+    ] {
+        assert!(marked(request).await, "{why}");
+    }
+    assert!(!marked(Request::default()).await, "nothing was tried");
 }
 
 #[tokio::test]

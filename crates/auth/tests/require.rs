@@ -2,8 +2,8 @@
 
 mod support;
 
-use bartizan_auth::{ApiKey, ApiKeyLayer, ConfigError, RequireLayer, StaticKeys};
-use bartizan_core::{Principal, RequestContext};
+use bartizan_auth::{ApiKey, ApiKeyLayer, AuthorizeLayer, ConfigError, Require, RequireLayer, StaticKeys};
+use bartizan_core::{Principal, RequestContext, ServerLayer, fact, phase};
 use http::{Method, Request};
 use tower::layer::util::Stack;
 
@@ -108,12 +108,35 @@ async fn aut_01_the_challenge_is_that_of_the_layer_that_let_the_request_pass() {
 
 #[test]
 fn a_right_that_nobody_can_have_is_refused_by_name() {
-    let field = |result: Result<RequireLayer, ConfigError>| result.unwrap_err().field().to_owned();
+    let field = |result: Result<Require, ConfigError>| result.unwrap_err().field().to_owned();
     for scope in ["", "a b", "a\"", "a\\", "ä", "\n", &"x".repeat(129)] {
-        assert_eq!(field(RequireLayer::try_scope(scope)), "scopes[0]", "{scope:?}");
+        assert_eq!(field(Require::try_scope(scope)), "scopes[0]", "{scope:?}");
     }
-    assert_eq!(field(RequireLayer::try_all_scopes([])), "scopes");
-    assert_eq!(field(RequireLayer::try_any_scope(["a", ""])), "scopes[1]");
-    assert_eq!(field(RequireLayer::try_role("")), "role");
-    assert!(std::panic::catch_unwind(|| RequireLayer::scope("a b")).is_err());
+    assert_eq!(field(Require::try_all_scopes([])), "scopes");
+    assert_eq!(field(Require::try_any_scope(["a", ""])), "scopes[1]");
+    assert_eq!(field(Require::try_role("")), "roles[0]");
+    assert_eq!(field(Require::try_any_role([])), "roles");
+    assert_eq!(field(Require::try_all_roles(["a", "\n"])), "roles[1]");
+    assert_eq!(field(Require::try_any_tenant(["acme", ""])), "tenants[1]");
+    for panics in [
+        || RequireLayer::scope("a b"),
+        || RequireLayer::role(""),
+        || RequireLayer::require(Require::tenant("")),
+    ] {
+        assert!(std::panic::catch_unwind(panics).is_err());
+    }
+}
+
+#[test]
+fn a_checked_stack_is_told_what_is_needed() {
+    fn needs<L: ServerLayer<Phase = phase::Authorization, Needs = N, Provides = ()>, N>(
+        layer: &L,
+        name: &str,
+    ) {
+        assert_eq!(layer.name(), name);
+    }
+    let table = || AuthorizeLayer::table().public("GET", "/health").build().unwrap();
+    needs::<_, fact::Principal>(&RequireLayer::scope("a"), "require");
+    needs::<_, fact::Principal>(&table(), "authorize");
+    needs::<_, ()>(&table().optional(), "authorize");
 }

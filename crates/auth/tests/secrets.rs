@@ -1,62 +1,32 @@
 //! No text that the crate produces holds a secret.
 #![cfg(all(feature = "metrics", feature = "tracing"))]
 
+mod everything;
 mod support;
 
-use std::{
-    fmt::Debug,
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
+use std::{fmt::Debug, io};
 
-use bartizan_auth::{ApiKey, ApiKeyLayer, KeyStore, StaticKeys, StoredKey};
+use bartizan_auth::{
+    ApiKey, ApiKeyLayer, AsyncKeyStore, CachedKeys, FileKeys, KeyRecord, KeyStore, StaticKeys, StoredKey,
+};
 use bartizan_core::RequestContext;
 use http::Request;
 use metrics_util::debugging::DebuggingRecorder;
 use tower::Layer;
-use tracing_subscriber::fmt::MakeWriter;
 
-use self::support::{get, send, with_key};
+use self::{
+    everything::Everything,
+    support::{get, send, with_key},
+};
 
-/// All that was said, in one place.
-#[derive(Clone, Default)]
-struct Everything(Arc<Mutex<String>>);
+/// A store whose one key nobody can use, and which fails for the rest.
+struct Broken(KeyRecord);
 
-impl Everything {
-    fn add(&self, text: impl AsRef<str>) {
-        self.0.lock().unwrap().push_str(text.as_ref());
-    }
+impl AsyncKeyStore for Broken {
+    type Error = io::Error;
 
-    fn debug(&self, value: &dyn Debug) {
-        self.add(format!("{value:?}{value:#?}"));
-    }
-
-    fn error(&self, error: &(dyn std::error::Error + 'static)) {
-        self.debug(&error);
-        let mut next = Some(error);
-        while let Some(error) = next {
-            self.add(error.to_string());
-            next = error.source();
-        }
-    }
-}
-
-impl Write for Everything {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.add(String::from_utf8_lossy(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Everything {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
+    async fn fetch(&self, id: &str) -> io::Result<Option<KeyRecord>> {
+        if id == self.0.id() { Ok(Some(self.0.clone())) } else { Err(io::Error::other("away")) }
     }
 }
 
@@ -85,8 +55,18 @@ fn key_02_log_05_no_debug_log_error_or_metric_holds_a_secret() {
     ] {
         seen.debug(value);
     }
+    let path = std::env::temp_dir().join(format!("bartizan-secrets-{}", std::process::id()));
+    std::fs::write(&path, serde_json::to_string(&[&record]).unwrap()).unwrap();
+    let (in_file, watch) = FileKeys::open(&path).unwrap();
+    let awaited = CachedKeys::new(Broken(record));
+    for value in [&in_file as &dyn Debug, &watch, &awaited, &ApiKeyLayer::new(awaited.clone())] {
+        seen.debug(value);
+    }
+    let awaited = ApiKeyLayer::new(awaited);
     let config = |digest: &str| format!(r#"[{{"id":"orders_a","digests":["{digest}"],"owner":"x"}}]"#);
     seen.error(&serde_json::from_str::<StaticKeys>(&config(key.expose())).unwrap_err());
+    let no_list = config(key.expose()).replace(['[', ']'], "");
+    seen.error(&serde_json::from_str::<KeyRecord>(&no_list).unwrap_err());
     seen.error(&format!("{}x", key.expose()).parse::<ApiKey>().unwrap_err());
     seen.error(&ApiKey::generate(key.expose()).unwrap_err());
     seen.error(&layer.clone().with_realm(&format!("\n{}", key.expose())).unwrap_err());
@@ -116,13 +96,21 @@ fn key_02_log_05_no_debug_log_error_or_metric_holds_a_secret() {
             let refusal = answer.response.extensions().get::<bartizan_core::Rejection>();
             seen.add(refusal.and_then(|it| it.cause()).unwrap_or_default());
         }
+        for key in [&key, &forgery, &stranger] {
+            seen.debug(&send(&awaited, with_key(key)).await);
+        }
+        for bad in [key.expose().to_owned(), config(key.expose()), no_list.clone(), format!("[{no_list}]")] {
+            std::fs::write(&path, bad).unwrap();
+            seen.error(&in_file.reload().unwrap_err());
+        }
+        std::fs::remove_file(&path).unwrap();
         let kept = layer.clone().with_credential_kept();
         seen.debug(&send(&kept, with_key(&key)).await.handled.unwrap().headers);
         seen.debug(&send(&kept, Request::default()).await);
     };
     metrics::with_local_recorder(&recorder, || {
         tracing::subscriber::with_default(subscriber, || {
-            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
+            tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work());
         });
     });
     seen.debug(&snapshotter.snapshot().into_vec());

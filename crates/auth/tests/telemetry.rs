@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use bartizan_auth::{ApiKey, ApiKeyLayer, RequireLayer, StaticKeys};
+use bartizan_auth::{ApiKey, ApiKeyLayer, AuthorizeLayer, FileKeys, Require, RequireLayer, StaticKeys};
 use bartizan_core::{Fact, Principal, RequestContext};
 use http::Request;
 use metrics::with_local_recorder;
@@ -93,6 +93,90 @@ fn every_decision_is_counted_by_scheme_outcome_and_reason() {
 }
 
 #[test]
+fn every_decision_of_a_table_is_counted_and_a_rehearsal_apart() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let table = AuthorizeLayer::table()
+        .public("GET", "/health")
+        .route("GET", "/orders", Require::scope("a"))
+        .route("GET", "/tenant", Require::tenant("acme"))
+        .build()
+        .unwrap();
+    let by = |target: &str| {
+        let mut request = get(target).body(String::new()).unwrap();
+        RequestContext::of(&mut request).set_principal(Principal::user("x").scopes(["a"]).build());
+        request
+    };
+    let rehearsal = table.clone().with_dry_run();
+    with_local_recorder(&recorder, || {
+        wait(async {
+            for target in ["/health", "/orders", "/tenant", "/other", "/a//b"] {
+                send(&table, by(target)).await;
+                send(&rehearsal, by(target)).await;
+            }
+            send(&table, get("/orders").body(String::new()).unwrap()).await;
+        });
+    });
+    let expected = counts([
+        ("authorize bypassed none", 2),
+        ("authorize accepted none", 2),
+        ("authorize refused wrong_tenant", 1),
+        ("authorize refused uncovered", 1),
+        ("authorize refused ambiguous_path", 1),
+        ("authorize refused no_principal", 1),
+        ("authorize would_refuse wrong_tenant", 1),
+        ("authorize would_refuse uncovered", 1),
+        ("authorize would_refuse ambiguous_path", 1),
+    ]);
+    assert_eq!(counted(&snapshotter), expected);
+}
+
+#[test]
+fn obs_09_ten_thousand_paths_without_a_rule_make_one_series() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let table = AuthorizeLayer::table().public("GET", "/health").build().unwrap();
+    with_local_recorder(&recorder, || {
+        wait(async {
+            for index in 0..10_000 {
+                send(&table, get(&format!("/{index}")).body(String::new()).unwrap()).await;
+            }
+        });
+    });
+    assert_eq!(counted(&snapshotter), counts([("authorize refused uncovered", 10_000)]));
+}
+
+#[test]
+fn readings_of_a_key_file_are_counted_by_outcome() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let path = std::env::temp_dir().join(format!("bartizan-telemetry-{}", std::process::id()));
+    with_local_recorder(&recorder, || {
+        std::fs::write(&path, "[]").unwrap();
+        let (keys, _watch) = FileKeys::open(&path).unwrap();
+        keys.reload().unwrap();
+        std::fs::write(&path, "rubbish").unwrap();
+        keys.reload().unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        keys.reload().unwrap_err();
+    });
+    let seen: BTreeMap<_, _> = snapshotter
+        .snapshot()
+        .into_vec()
+        .into_iter()
+        .map(|(key, .., value)| {
+            let (_, key) = key.into_parts();
+            assert_eq!(key.name(), "bartizan_auth_key_file_reloads_total");
+            let labels: Vec<_> = key.labels().map(|label| (label.key(), label.value())).collect();
+            (format!("{labels:?}"), value)
+        })
+        .collect();
+    let expected = [("failed", 2), ("loaded", 1)]
+        .map(|(outcome, count)| (format!("{:?}", [("outcome", outcome)]), DebugValue::Counter(count)));
+    assert_eq!(seen, expected.into());
+}
+
+#[test]
 fn obs_09_ten_thousand_callers_make_a_constant_number_of_series() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -144,4 +228,16 @@ fn log_06_the_wide_event_names_the_key_and_the_reason() {
     assert_eq!(facts(with_key(&forgery)), wrong.into());
     let missing = [scheme, refused, ("auth.failure", "missing".into())];
     assert_eq!(facts(Request::default()), missing.into());
+}
+
+#[test]
+fn log_06_a_rehearsal_is_a_fact_of_its_own() {
+    let layer = RequireLayer::scope("b").with_dry_run();
+    let mut request = Request::default();
+    let context = RequestContext::of(&mut request);
+    context.set_principal(Principal::user("x").build());
+    context.event().enable();
+    assert_eq!(wait(send(&layer, request)).status(), 200);
+    let facts = context.event().read(|facts| facts.to_vec());
+    assert_eq!(facts, [("auth.would_refuse", Fact::from("insufficient_scope"))]);
 }

@@ -24,13 +24,13 @@ pub(crate) fn digest(secret: &[u8; SECRET_LEN]) -> Digest {
 
 /// In assembly, which on machines without instructions for SHA does a quarter less work.
 #[cfg(feature = "aws-lc-rs")]
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(not(feature = "aws-lc-rs"))]
-fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).into()
 }

@@ -11,7 +11,7 @@ mod stored;
 pub(crate) use self::digest::calls;
 pub use self::{api_key::ApiKey, record::KeyRecord, stored::StoredKey};
 pub(crate) use self::{
-    digest::{Digest, SecretDigests},
+    digest::{Digest, SecretDigests, sha256},
     format::{Presented, is_text, parse},
     serde_record::RawRecord,
 };

@@ -6,7 +6,7 @@ use bartizan_core::{MatchedRoute, PrincipalKind};
 use ipnet::IpNet;
 
 use super::{ApiKey, Digest, format, is_text};
-use crate::{ConfigError, GenerateError, rule};
+use crate::{ConfigError, GenerateError, authorize};
 
 /// What is stored of a key: its public part, digests of its secrets, and what it allows. Never a secret.
 ///
@@ -216,8 +216,8 @@ impl KeyRecord {
         for (field, text) in [("issuer", &self.issuer), ("tenant", &self.tenant), ("tier", &self.tier)] {
             text.as_deref().map_or(Ok(()), |text| check_text(field, text, 256))?;
         }
-        check_each("scopes", &self.scopes, rule::is_scope, rule::SCOPE_FORM)?;
-        check_each("roles", &self.roles, rule::is_role, rule::ROLE_FORM)?;
+        check_each("scopes", &self.scopes, authorize::is_scope, authorize::SCOPE_FORM)?;
+        check_each("roles", &self.roles, authorize::is_role, authorize::ROLE_FORM)?;
         check_each("routes", &self.routes, is_route, "must be a route template or a gRPC method")?;
         if let (Some(start), Some(end)) = (self.not_before, self.expires_at)
             && start >= end

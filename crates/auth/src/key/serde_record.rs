@@ -1,6 +1,6 @@
 //! Records in configuration.
 
-use std::{net::IpAddr, time::SystemTime};
+use std::{fmt, net::IpAddr, time::SystemTime};
 
 use bartizan_core::PrincipalKind;
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD_INDIFFERENT as BASE64};
@@ -15,6 +15,7 @@ use crate::ConfigError;
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawRecord {
     id: String,
+    #[serde(deserialize_with = "read_digests")]
     digests: Vec<String>,
     owner: String,
     #[serde(default, skip_serializing_if = "RawKind::is_default")]
@@ -122,6 +123,34 @@ fn read_each<T>(
         read(text).ok_or_else(|| ConfigError::new(format!("{field}[{index}]"), form))
     };
     texts.iter().enumerate().map(read).collect()
+}
+
+/// A list of texts. Somebody may have put the key itself in its place, which serde's own error would repeat.
+fn read_digests<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Digests;
+
+    impl<'de> de::Visitor<'de> for Digests {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of digests")
+        }
+
+        fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+            Err(E::custom("`digests` must be a list, and never the secret"))
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut digests = Vec::new();
+            while let Some(digest) = items.next_element()? {
+                digests.push(digest);
+            }
+            Ok(digests)
+        }
+    }
+
+    // Asked for a list, `serde_json` would refuse a text by itself, and repeat it.
+    deserializer.deserialize_any(Digests)
 }
 
 const ALGORITHM: &str = "sha256:";

@@ -51,6 +51,9 @@ impl StoredKey {
         if let Some(tier) = record.tier {
             principal = principal.tier(tier);
         }
+        if let Some(end) = record.expires_at.into_iter().chain(record.revoked_at).min() {
+            principal = principal.expires_at(end);
+        }
         Ok(Self {
             id: record.id.into(),
             secrets: SecretDigests::new(record.digests[0], record.digests.get(1).copied()),
@@ -195,6 +198,10 @@ mod tests {
         ApiKey::generate("orders").unwrap().record("billing")
     }
 
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
     #[test]
     fn key_03_a_key_has_an_owner_and_rights() {
         let key = StoredKey::new(
@@ -214,6 +221,12 @@ mod tests {
         assert!(principal.has_role("clerk"));
         assert_eq!((principal.tenant(), principal.tier()), (Some("acme"), Some("gold")));
         assert_eq!(principal.credential_id(), Some(key.id()));
+        assert_eq!(principal.expires_at(), None);
+        let (sooner, later) = (at(10), at(20));
+        for (expires, revoked) in [(sooner, later), (later, sooner)] {
+            let key = StoredKey::new(record().with_expires_at(expires).with_revoked_at(revoked)).unwrap();
+            assert_eq!(key.principal().expires_at(), Some(sooner), "azn_03: decisions end with the key");
+        }
         let person = StoredKey::new(record().with_kind(PrincipalKind::User)).unwrap();
         assert_eq!(person.principal().kind(), PrincipalKind::User);
     }
@@ -246,7 +259,6 @@ mod tests {
 
     #[test]
     fn key_03_the_last_use_is_known_to_the_minute_and_never_goes_back() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let key = StoredKey::new(record()).unwrap();
         assert_eq!(key.last_used(), None);
         for (now, expected) in [(119, 60), (120, 120), (179, 120), (60, 120)] {
@@ -259,7 +271,6 @@ mod tests {
 
     #[test]
     fn a_value_that_can_never_work_is_refused_by_name() {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let key = || ApiKey::generate("orders").unwrap();
         let mut without_digest = record();
         without_digest.digests.clear();

@@ -1,0 +1,384 @@
+//! Tokens that were verified before (JWT-17).
+//!
+//! A table of fixed size, in sets of a few slots; the hash of a token says which set it may lie in. A slot holds
+//! one pointer. It is read without a lock and without a write to any memory that cores share: what is handed out
+//! is a copy that the reading thread's own stripe keeps. It is replaced as a whole, by whoever has something newer.
+
+use std::{
+    sync::{
+        Arc, LazyLock, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use arc_swap::{ArcSwapOption, Guard};
+use foldhash::quality::RandomState;
+use zeroize::Zeroizing;
+
+use super::{
+    ClaimsShape,
+    verify::{Identity, Source, Verified},
+};
+
+/// How many tokens, and how many bytes, a cache may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) tokens: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Limits {
+    pub(crate) const DEFAULT: Self = Self { tokens: 8192, bytes: 32 * 1024 * 1024 };
+    pub(crate) const MAX_TOKENS: usize = 1 << 20;
+}
+
+/// Slots that a token may lie in.
+const WAYS: usize = 8;
+
+/// Sets that an insertion looks through for entries that are good no more.
+const SWEEP: usize = 2;
+
+/// Sets that an insertion empties at most to make room for its bytes.
+const EVICT: usize = 16;
+
+pub(crate) struct Cache<C> {
+    slots: Box<[Slot<C>]>,
+    bytes: AtomicUsize,
+    max_bytes: usize,
+    /// The next set to sweep.
+    hand: AtomicUsize,
+    seed: RandomState,
+}
+
+struct Slot<C> {
+    /// The hash of the token in it. A hint: the token itself is compared.
+    tag: AtomicU64,
+    entry: ArcSwapOption<Entry<C>>,
+}
+
+struct Entry<C> {
+    token: Zeroizing<Box<[u8]>>,
+    /// What it is reckoned to take.
+    bytes: usize,
+    window: super::policy::Window,
+    source: Source,
+    /// For the stripe that verified the token; mostly the only one that sees it.
+    first: (usize, Identity<C>),
+    others: OnceLock<Box<[OnceLock<Identity<C>>]>>,
+}
+
+impl<C: ClaimsShape> Cache<C> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let slots = limits.tokens.next_power_of_two().max(WAYS);
+        let slot = || Slot { tag: AtomicU64::new(0), entry: ArcSwapOption::const_empty() };
+        Self {
+            slots: (0..slots).map(|_| slot()).collect(),
+            bytes: AtomicUsize::new(0),
+            max_bytes: limits.bytes,
+            hand: AtomicUsize::new(0),
+            seed: RandomState::default(),
+        }
+    }
+
+    /// Of the end of a token, which is of its signature: what a caller cannot choose without the key.
+    pub(crate) fn hash(&self, token: &[u8]) -> u64 {
+        use std::hash::{BuildHasher, Hasher};
+        let mut hasher = self.seed.build_hasher();
+        hasher.write(&token[token.len().saturating_sub(64)..]);
+        hasher.finish()
+    }
+
+    /// What this very token proved, if it is still good at `now` and by the same keys.
+    #[inline]
+    pub(crate) fn find(
+        &self,
+        hash: u64,
+        token: &[u8],
+        now: Duration,
+        is_current: impl Fn(Source) -> bool,
+    ) -> Option<Identity<C>> {
+        for slot in self.set(hash) {
+            if slot.tag.load(Ordering::Relaxed) != hash {
+                continue;
+            }
+            let found = slot.entry.load();
+            let Some(entry) = found.as_deref() else { continue };
+            if **entry.token != *token {
+                continue;
+            }
+            if entry.window.contains(now) && is_current(entry.source) {
+                return Some(entry.identity());
+            }
+            self.remove(slot, &found);
+        }
+        None
+    }
+
+    /// Keeps what a token proved, if there is room for it.
+    pub(crate) fn insert(
+        &self,
+        hash: u64,
+        token: &[u8],
+        verified: &Verified<C>,
+        now: Duration,
+        is_current: impl Fn(Source) -> bool,
+    ) {
+        let is_good = |entry: &Entry<C>| now < entry.window.until && is_current(entry.source);
+        self.sweep(is_good);
+        let entry = Entry {
+            token: Zeroizing::new(token.into()),
+            bytes: size_of::<Entry<C>>() + 3 * token.len(),
+            window: verified.window,
+            source: verified.source,
+            first: (stripe(), verified.identity.clone()),
+            others: OnceLock::new(),
+        };
+        if !self.reserve(entry.bytes) {
+            return;
+        }
+        let slot = self.place_for(hash, token, is_good);
+        self.release(slot.entry.swap(Some(Arc::new(entry))).as_ref());
+        slot.tag.store(hash, Ordering::Relaxed);
+    }
+
+    /// Where the token lies already, else a free place, else that of an entry that is good no more, else that of the one
+    /// that soonest will not be.
+    fn place_for(&self, hash: u64, token: &[u8], is_good: impl Fn(&Entry<C>) -> bool) -> &Slot<C> {
+        let set = self.set(hash);
+        let rank = |slot: &&Slot<C>| match slot.entry.load().as_deref() {
+            Some(entry) if **entry.token == *token => (0, Duration::ZERO),
+            None => (1, Duration::ZERO),
+            Some(entry) if !is_good(entry) => (2, Duration::ZERO),
+            Some(entry) => (3, entry.window.until),
+        };
+        set.iter().min_by_key(rank).unwrap_or(&set[0])
+    }
+
+    fn set(&self, hash: u64) -> &[Slot<C>] {
+        let sets = self.slots.len() / WAYS;
+        // The lower half picks the set; all of it is the tag.
+        self.set_at(hash as usize % sets)
+    }
+
+    fn set_at(&self, index: usize) -> &[Slot<C>] {
+        &self.slots[index * WAYS..][..WAYS]
+    }
+
+    /// Takes out what is good no more, a little at a time.
+    fn sweep(&self, is_good: impl Fn(&Entry<C>) -> bool) {
+        for slot in (0..SWEEP).flat_map(|_| self.next_set()) {
+            let found = slot.entry.load();
+            if found.as_deref().is_some_and(|entry| !is_good(entry)) {
+                self.remove(slot, &found);
+            }
+        }
+    }
+
+    fn next_set(&self) -> &[Slot<C>] {
+        let sets = self.slots.len() / WAYS;
+        self.set_at(self.hand.fetch_add(1, Ordering::Relaxed) % sets)
+    }
+
+    /// Counts these bytes, and takes out others where they are too many. False if there is no room for them.
+    fn reserve(&self, bytes: usize) -> bool {
+        let count = || {
+            let fits = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.max_bytes);
+            self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+        };
+        if count() {
+            return true;
+        }
+        (0..EVICT).any(|_| {
+            self.next_set().iter().for_each(|slot| self.release(slot.entry.swap(None).as_ref()));
+            count()
+        })
+    }
+
+    /// Takes out this entry, unless it was replaced meanwhile.
+    fn remove(&self, slot: &Slot<C>, found: &Guard<Option<Arc<Entry<C>>>>) {
+        let before = slot.entry.compare_and_swap(found, None);
+        if let (Some(before), Some(found)) = (&*before, &**found)
+            && Arc::ptr_eq(before, found)
+        {
+            self.release(Some(before));
+        }
+    }
+
+    fn release(&self, entry: Option<&Arc<Entry<C>>>) {
+        if let Some(entry) = entry {
+            self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<C: ClaimsShape> Entry<C> {
+    /// A copy for this thread. Its reference count lies in memory that threads of other stripes leave alone.
+    #[inline]
+    fn identity(&self) -> Identity<C> {
+        let stripe = stripe();
+        if self.first.0 == stripe {
+            return self.first.1.clone();
+        }
+        let others = self.others.get_or_init(|| (0..*STRIPES).map(|_| OnceLock::new()).collect());
+        others[stripe].get_or_init(|| self.first.1.unshared()).clone()
+    }
+}
+
+/// As many as threads run at once.
+static STRIPES: LazyLock<usize> =
+    LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(256));
+
+/// The stripe of this thread.
+#[inline]
+fn stripe() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static STRIPE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % *STRIPES);
+    // A thread that is being torn down may still serve a request.
+    STRIPE.try_with(|stripe| *stripe).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_core::Principal;
+
+    use super::*;
+    use crate::{jwt::policy::Window, pop::Confirmation};
+
+    const SOURCE: Source = Source { issuer: 0, generation: 7 };
+
+    fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn verified(subject: &str, until: u64) -> Verified<()> {
+        Verified {
+            identity: Identity {
+                principal: Principal::user(subject).build(),
+                claims: (),
+                confirmation: Confirmation::default(),
+            },
+            window: Window { from: secs(1), until: secs(until) },
+            source: SOURCE,
+        }
+    }
+
+    fn subject(found: Option<Identity<()>>) -> Option<String> {
+        found.map(|identity| identity.principal.subject().to_owned())
+    }
+
+    fn cache(tokens: usize, bytes: usize) -> Cache<()> {
+        Cache::new(Limits { tokens, bytes })
+    }
+
+    fn held(cache: &Cache<()>) -> (usize, usize) {
+        let entries = || cache.slots.iter().filter_map(|slot| slot.entry.load_full());
+        (entries().count(), entries().map(|entry| entry.bytes).sum())
+    }
+
+    #[test]
+    fn jwt_17_a_forced_collision_never_hits() {
+        bolero::check!().with_type::<(Vec<u8>, Vec<u8>, u64)>().for_each(|(kept, asked, hash)| {
+            let cache = cache(64, 1 << 20);
+            cache.insert(*hash, kept, &verified("kept", 9), secs(1), |_| true);
+            let found = cache.find(*hash, asked, secs(1), |_| true);
+            assert_eq!(found.is_some(), kept == asked);
+            assert_eq!(subject(cache.find(*hash, kept, secs(1), |_| true)).as_deref(), Some("kept"));
+        });
+    }
+
+    #[test]
+    fn jwt_17_tokens_that_share_a_hash_are_each_found_as_themselves() {
+        let cache = cache(64, 1 << 20);
+        let tokens: Vec<_> = (0..WAYS).map(|index| format!("token-{index}")).collect();
+        for token in &tokens {
+            cache.insert(5, token.as_bytes(), &verified(token, 9), secs(1), |_| true);
+        }
+        for token in &tokens {
+            assert_eq!(subject(cache.find(5, token.as_bytes(), secs(1), |_| true)).as_ref(), Some(token));
+        }
+        assert!(cache.find(5, b"token-8", secs(1), |_| true).is_none());
+    }
+
+    #[test]
+    fn jwt_17_the_hash_is_seeded_at_random() {
+        let (one, other) = (cache(8, 1), cache(8, 1));
+        assert_eq!(one.hash(b"token"), one.hash(b"token"));
+        assert_ne!(one.hash(b"token"), other.hash(b"token"));
+    }
+
+    #[test]
+    fn jwt_17_an_entry_outlives_neither_its_token_nor_its_key() {
+        let cache = cache(64, 1 << 20);
+        let fill = || cache.insert(5, b"token", &verified("a", 9), secs(1), |_| true);
+        let find = |now, generation| {
+            cache.find(5, b"token", secs(now), |source| source.generation == generation).is_some()
+        };
+        fill();
+        assert!(find(1, 7) && find(8, 7));
+        assert!(!find(9, 7), "expired");
+        assert_eq!(held(&cache), (0, 0), "and gone");
+        assert_eq!(cache.bytes.load(Ordering::Relaxed), 0);
+        fill();
+        assert!(!find(0, 7), "not yet good, after the clock was set back");
+        fill();
+        assert!(find(1, 7) && !find(1, 8), "the key was removed");
+        assert_eq!(held(&cache), (0, 0));
+    }
+
+    #[test]
+    fn jwt_17_the_cache_is_bounded_in_count_and_bytes() {
+        let entry = size_of::<Entry<()>>() + 3 * 100;
+        bolero::check!().with_type::<Vec<(u64, u8)>>().for_each(|inserts| {
+            let cache = cache(16, 10 * entry);
+            for (hash, fill) in inserts {
+                let token = [*fill; 100];
+                cache.insert(*hash, &token, &verified("a", 9), secs(1), |_| true);
+                let (count, bytes) = held(&cache);
+                assert!(count <= 10 && bytes <= 10 * entry);
+                assert_eq!(bytes, cache.bytes.load(Ordering::Relaxed), "no byte is lost from the count");
+                assert!(
+                    cache.find(*hash, &token, secs(1), |_| true).is_some(),
+                    "room is made for the newest"
+                );
+            }
+        });
+        let huge = cache(16, 10 * entry);
+        huge.insert(1, &[0; 16 * 1024], &verified("a", 9), secs(1), |_| true);
+        assert_eq!(held(&huge), (0, 0), "too large for the whole cache");
+        assert_eq!(huge.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn jwt_17_what_is_good_no_more_makes_room_without_being_asked_for() {
+        let cache = cache(1024, 1 << 24);
+        for index in 0..1024_u64 {
+            cache.insert(index, &index.to_be_bytes(), &verified("a", 9), secs(1), |_| true);
+        }
+        let before = held(&cache).0;
+        for index in 2000..2064_u64 {
+            cache.insert(index, &index.to_be_bytes(), &verified("a", 99), secs(50), |_| true);
+        }
+        assert!(before > 512);
+        assert_eq!(held(&cache).0, 64, "all that expired are gone");
+    }
+
+    #[test]
+    fn each_stripe_has_a_copy_of_its_own_that_says_the_same() {
+        let entry = Entry {
+            token: Zeroizing::new((*b"token").into()),
+            bytes: 0,
+            window: Window { from: secs(0), until: secs(9) },
+            source: SOURCE,
+            first: ((stripe() + 1) % 1024, verified("a", 9).identity),
+            others: OnceLock::new(),
+        };
+        let (one, two) = (entry.identity(), entry.identity());
+        assert_eq!(one.principal, entry.first.1.principal);
+        assert_eq!(one.principal, two.principal);
+        let address = |principal: &Principal| std::ptr::from_ref(principal.subject()).addr();
+        assert_ne!(address(&one.principal), address(&entry.first.1.principal));
+        assert_eq!(address(&one.principal), address(&two.principal));
+    }
+}

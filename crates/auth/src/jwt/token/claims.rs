@@ -1,0 +1,305 @@
+//! The claims of a token (RFC 7519 section 4, RFC 9068 section 2.2), read once.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
+};
+
+use super::members::{Ignored, Names, Text};
+use crate::{Failure, pop::Confirmation};
+
+/// The claims that decide, and those that say who the caller is. Borrowed from the token where they can be.
+#[derive(Debug, Default)]
+pub(crate) struct Claims<'a> {
+    pub(crate) issuer: Option<Cow<'a, str>>,
+    pub(crate) subject: Option<Cow<'a, str>>,
+    pub(crate) audience: Many<'a>,
+    pub(crate) expires_at: Option<Duration>,
+    pub(crate) not_before: Option<Duration>,
+    pub(crate) issued_at: Option<Duration>,
+    pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) client: Option<Cow<'a, str>>,
+    /// `azp`, where there is no `client_id`.
+    pub(crate) authorized_party: Option<Cow<'a, str>>,
+    pub(crate) scope: Option<Many<'a>>,
+    /// `scp`, where there is no `scope`.
+    pub(crate) scp: Option<Many<'a>>,
+    pub(crate) roles: Many<'a>,
+    pub(crate) tenant: Option<Cow<'a, str>>,
+    pub(crate) tier: Option<Cow<'a, str>>,
+    /// `cnf`.
+    pub(crate) confirmation: Confirmation,
+    /// A claim that only an ID token or a logout token has.
+    pub(crate) is_no_access_token: bool,
+}
+
+/// Where an issuer puts what no standard names.
+#[derive(Clone, Debug)]
+pub(crate) struct ClaimNames {
+    pub(crate) roles: Box<str>,
+    pub(crate) tenant: Option<Box<str>>,
+    pub(crate) tier: Option<Box<str>>,
+}
+
+impl Default for ClaimNames {
+    fn default() -> Self {
+        Self { roles: "roles".into(), tenant: None, tier: None }
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// # Errors
+    ///
+    /// When it is not one JSON object without repetitions, or a claim is of the wrong type.
+    pub(crate) fn read(json: &'a str, names: &ClaimNames) -> Result<Self, Failure> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let claims = ClaimsSeed(names).deserialize(&mut deserializer).map_err(|error| failure(&error))?;
+        deserializer.end().map_err(|error| failure(&error))?;
+        Ok(claims)
+    }
+
+    /// What the token was granted: `scope`, else `scp`.
+    pub(crate) fn scopes(&self) -> impl Iterator<Item = &str> {
+        let granted = self.scope.as_ref().or(self.scp.as_ref());
+        granted
+            .into_iter()
+            .flat_map(Many::iter)
+            .flat_map(|scope| scope.split(' '))
+            .filter(|one| !one.is_empty())
+    }
+}
+
+fn failure(error: &serde_json::Error) -> Failure {
+    if error.is_data() { Failure::InvalidClaims } else { Failure::Malformed }
+}
+
+struct ClaimsSeed<'n>(&'n ClaimNames);
+
+impl<'de> DeserializeSeed<'de> for ClaimsSeed<'_> {
+    type Value = Claims<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ClaimsSeed<'_> {
+    type Value = Claims<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut claims = Claims::default();
+        let mut names = Names::new();
+        while let Some(Text(name)) = members.next_key()? {
+            names.add(&name)?;
+            match &*name {
+                "iss" => claims.issuer = text(&mut members)?,
+                "sub" => claims.subject = text(&mut members)?,
+                "aud" => claims.audience = members.next_value()?,
+                "exp" => claims.expires_at = date(&mut members)?,
+                "nbf" => claims.not_before = date(&mut members)?,
+                "iat" => claims.issued_at = date(&mut members)?,
+                "jti" => claims.id = text(&mut members)?,
+                "client_id" => claims.client = text(&mut members)?,
+                "azp" => claims.authorized_party = text(&mut members)?,
+                "scope" => claims.scope = Some(members.next_value()?),
+                "scp" => claims.scp = Some(members.next_value()?),
+                "cnf" => claims.confirmation = members.next_value()?,
+                "at_hash" | "c_hash" | "s_hash" | "events" => {
+                    members.next_value::<Ignored>()?;
+                    claims.is_no_access_token = true;
+                }
+                name if name == &*self.0.roles => claims.roles = members.next_value()?,
+                name if Some(name) == self.0.tenant.as_deref() => claims.tenant = text(&mut members)?,
+                name if Some(name) == self.0.tier.as_deref() => claims.tier = text(&mut members)?,
+                _ => {
+                    members.next_value::<Ignored>()?;
+                }
+            }
+        }
+        Ok(claims)
+    }
+}
+
+fn text<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
+    members.next_value::<Text<'de>>().map(|text| Some(text.0))
+}
+
+fn date<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Option<Duration>, A::Error> {
+    members.next_value::<NumericDate>().map(|date| Some(date.0))
+}
+
+/// Seconds since 1970, which may have a fraction (RFC 7519 section 2), and no sign.
+struct NumericDate(Duration);
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DateVisitor;
+
+        impl Visitor<'_> for DateVisitor {
+            type Value = NumericDate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("seconds since 1970")
+            }
+
+            fn visit_u64<E>(self, seconds: u64) -> Result<Self::Value, E> {
+                Ok(NumericDate(Duration::from_secs(seconds)))
+            }
+
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Self::Value, E> {
+                Duration::try_from_secs_f64(seconds)
+                    .map(NumericDate)
+                    .map_err(|_| E::custom("not a time that a token can have"))
+            }
+        }
+
+        deserializer.deserialize_any(DateVisitor)
+    }
+}
+
+/// One string, or an array of them.
+#[derive(Debug, Default)]
+pub(crate) struct Many<'a> {
+    few: [Option<Cow<'a, str>>; 4],
+    more: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Many<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.few.iter().flatten().chain(&self.more).map(|text| &**text)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.few[0].is_none()
+    }
+
+    fn push(&mut self, text: Cow<'a, str>) {
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(text),
+            None => self.more.push(text),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Many<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ManyVisitor;
+
+        impl<'de> Visitor<'de> for ManyVisitor {
+            type Value = Many<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                let mut many = Many::default();
+                many.push(text.into());
+                Ok(many)
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                let mut many = Many::default();
+                many.push(text.to_owned().into());
+                Ok(many)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut many = Many::default();
+                while let Some(Text(text)) = items.next_element()? {
+                    many.push(text);
+                }
+                Ok(many)
+            }
+        }
+
+        deserializer.deserialize_any(ManyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Claims<'_>, Failure> {
+        Claims::read(json, &ClaimNames::default())
+    }
+
+    #[test]
+    fn jwt_07_claims_are_one_object_without_repetitions() {
+        assert!(read(" {\"sub\":\"a\"} ").is_ok());
+        for json in ["", "null", "[]", "{}{}", "{} x", r#"{"sub":"a","#, "\u{feff}{}", "'{}'"] {
+            assert!(read(json).is_err(), "{json}");
+        }
+        for json in [r#"{"sub":"a","sub":"a"}"#, r#"{"sub":"a","\u0073ub":"b"}"#, r#"{"x":{"y":1,"y":1}}"#] {
+            assert_eq!(read(json).unwrap_err(), Failure::InvalidClaims, "{json}");
+        }
+    }
+
+    #[test]
+    fn jwt_10_a_date_is_a_number_that_is_a_time() {
+        let exp =
+            |value: &str| read(&format!(r#"{{"exp":{value}}}"#)).map(|claims| claims.expires_at.unwrap());
+        assert_eq!(exp("1"), Ok(Duration::from_secs(1)));
+        assert_eq!(exp("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(exp("1e3"), Ok(Duration::from_secs(1000)));
+        assert_eq!(exp("18446744073709551615"), Ok(Duration::from_secs(u64::MAX)));
+        for value in
+            ["-1", "-0.5", "1e400", "1e300", "\"1\"", "null", "true", "[1]", "{}", "NaN", "Infinity", "0x1"]
+        {
+            assert!(exp(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn jwt_15_scopes_come_in_three_shapes() {
+        for json in [
+            r#"{"scope":"a b"}"#,
+            r#"{"scope":" a  b "}"#,
+            r#"{"scope":["a","b"]}"#,
+            r#"{"scp":["a","b"]}"#,
+            r#"{"scp":"a b"}"#,
+            r#"{"scp":"c","scope":"a b"}"#,
+            r#"{"scp":"c","scope":"\u0061 b"}"#,
+        ] {
+            assert_eq!(read(json).unwrap().scopes().collect::<Vec<_>>(), ["a", "b"], "{json}");
+        }
+        assert_eq!(read(r#"{"scope":""}"#).unwrap().scopes().count(), 0);
+        assert_eq!(
+            read(r#"{"scope":"","scp":"a"}"#).unwrap().scopes().count(),
+            0,
+            "nothing granted is nothing"
+        );
+        for json in [r#"{"scope":1}"#, r#"{"scope":[1]}"#, r#"{"scope":null}"#, r#"{"scope":{"a":1}}"#] {
+            assert_eq!(read(json).unwrap_err(), Failure::InvalidClaims, "{json}");
+        }
+    }
+
+    #[test]
+    fn jwt_12_an_audience_is_a_string_or_an_array_of_any_length() {
+        let many: Vec<_> = (0..9).map(|index| index.to_string()).collect();
+        let json = serde_json::json!({"aud": many}).to_string();
+        assert_eq!(read(&json).unwrap().audience.iter().collect::<Vec<_>>(), many);
+        assert!(read(r#"{"aud":[]}"#).unwrap().audience.is_empty());
+        assert!(read(r#"{"aud":"a"}"#).unwrap().audience.iter().eq(["a"]));
+        assert_eq!(read(r#"{"aud":[["a"]]}"#).unwrap_err(), Failure::InvalidClaims);
+    }
+
+    #[test]
+    fn jwt_07_any_claims_are_read_without_a_panic() {
+        bolero::check!().with_type::<String>().for_each(|text| {
+            let _ = read(text).map(|claims| claims.scopes().count());
+            let quoted = serde_json::to_string(text).unwrap();
+            let json = format!(r#"{{"sub":{quoted},"aud":[{quoted}],"scope":{quoted}}}"#);
+            let claims = read(&json).unwrap();
+            assert_eq!(claims.subject.as_deref(), Some(text.as_str()));
+            assert!(claims.audience.iter().eq([text.as_str()]));
+        });
+    }
+}

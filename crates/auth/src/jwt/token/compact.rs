@@ -1,0 +1,156 @@
+//! The compact form (RFC 7515 section 3.1), and nothing but it.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use memchr::memchr;
+
+use crate::Failure;
+
+/// The most bytes of a token.
+const MAX: usize = 16 * 1024;
+
+/// The three parts of a token, still encoded. None is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compact<'a> {
+    pub(crate) header: &'a [u8],
+    pub(crate) payload: &'a [u8],
+    pub(crate) signature: &'a [u8],
+    /// Header, dot, payload: what the signature is over.
+    pub(crate) signed: &'a [u8],
+}
+
+impl<'a> Compact<'a> {
+    /// Refuses what has not exactly two dots. Every other character is judged when its part is decoded, and all
+    /// three are before anything is done with one of them.
+    pub(crate) fn split(token: &'a [u8]) -> Result<Self, Failure> {
+        if token.len() > MAX {
+            return Err(Failure::Malformed);
+        }
+        let dot = |text: &[u8]| memchr(b'.', text);
+        let first = dot(token).ok_or(Failure::Malformed)?;
+        let second = first + 1 + dot(&token[first + 1..]).ok_or(Failure::Malformed)?;
+        let (header, payload) = (&token[..first], &token[first + 1..second]);
+        let signature = &token[second + 1..];
+        if header.is_empty() || payload.is_empty() || signature.is_empty() || dot(signature).is_some() {
+            return Err(Failure::Malformed);
+        }
+        Ok(Self { header, payload, signature, signed: &token[..second] })
+    }
+}
+
+/// The longest signature: of an RSA key of 8192 bits.
+pub(crate) const MAX_SIGNATURE: usize = 1024;
+
+/// The signature, in `buffer`. One that is longer than any is none.
+pub(crate) fn decode_signature<'a>(
+    encoded: &[u8],
+    buffer: &'a mut [u8; MAX_SIGNATURE],
+) -> Result<&'a [u8], Failure> {
+    let len = BASE64_URL_SAFE_NO_PAD.decode_slice(encoded, buffer).map_err(|_| Failure::Malformed)?;
+    Ok(&buffer[..len])
+}
+
+/// A decoded part, on the stack where it is short.
+pub(crate) struct Segment<const N: usize> {
+    short: [u8; N],
+    len: usize,
+    long: Vec<u8>,
+}
+
+impl<const N: usize> Segment<N> {
+    /// Strictly: no padding, no whitespace, no other alphabet, no bits left over (RFC 7515 section 2).
+    pub(crate) fn decode(encoded: &[u8]) -> Result<Self, Failure> {
+        let mut segment = Self { short: [0; N], len: 0, long: Vec::new() };
+        if encoded.len() <= N {
+            segment.len = BASE64_URL_SAFE_NO_PAD
+                .decode_slice(encoded, &mut segment.short)
+                .map_err(|_| Failure::Malformed)?;
+        } else {
+            segment.long = BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Failure::Malformed)?;
+        }
+        Ok(segment)
+    }
+
+    /// Text, as JSON is.
+    pub(crate) fn text(&self) -> Result<&str, Failure> {
+        let bytes = if self.long.is_empty() { &self.short[..self.len] } else { &self.long };
+        std::str::from_utf8(bytes).map_err(|_| Failure::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decodes(token: &str) -> bool {
+        let all = |token| -> Result<(), Failure> {
+            let compact = Compact::split(token)?;
+            Segment::<8>::decode(compact.header)?;
+            Segment::<1024>::decode(compact.payload)?;
+            decode_signature(compact.signature, &mut [0; MAX_SIGNATURE])?;
+            Ok(())
+        };
+        all(token.as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn jwt_01_only_three_parts_of_the_compact_form_pass() {
+        assert!(decodes("e30.e30.AAAA"));
+        assert!(decodes("e30e30e30e30e30e.e30.AAAA"), "longer than its buffer");
+        for token in [
+            "",
+            ".",
+            "..",
+            "...",
+            "e30",
+            "e30.e30",
+            "e30.e30.",
+            ".e30.AAAA",
+            "e30..AAAA",
+            "e30.e30.AAAA.",
+            "e30.e30.AAAA.e30.AAAA",
+            " e30.e30.AAAA",
+            "e30.e30.AAAA\n",
+            "e30. e30.AAAA",
+            "{}.e30.AAAA",
+            "{\"payload\":\"e30\",\"protected\":\"e30\",\"signature\":\"AAAA\"}",
+            "e30.e30.AA==",
+            "e30=.e30.AAAA",
+            "e30.e3+.AAAA",
+            "e30.e3/.AAAA",
+            "e30.e30.AAAA\0",
+            "é30.e30.AAAA",
+        ] {
+            assert!(!decodes(token), "{token:?}");
+        }
+        let long = format!("e30.{}.AAAA", "e30A".repeat(4096));
+        assert_eq!(Compact::split(long.as_bytes()), Err(Failure::Malformed));
+        assert!(decodes(&format!("e30.{}.AAAA", "e30A".repeat(4090))));
+        assert!(!decodes(&format!("e30.e30.{}", "A".repeat(1368))), "no signature is that long");
+    }
+
+    #[test]
+    fn jwt_02_bits_left_over_and_impossible_lengths_are_refused() {
+        assert!(decodes("e30.e30.AA") && decodes("e30.e30.AAA"));
+        for token in ["e30.e30.AB", "e30.e30.AAB", "e30.e30.A", "e30.e30.AAAAA", "e31.e30.AA", "e30.e31.AA"] {
+            assert!(!decodes(token), "{token}");
+        }
+    }
+
+    #[test]
+    fn jwt_01_any_bytes_are_split_without_a_panic_and_put_together_again() {
+        bolero::check!().with_type::<Vec<u8>>().for_each(|token| {
+            let Ok(parts) = Compact::split(token) else { return };
+            assert_eq!(&[parts.header, parts.payload, parts.signature].join(&b"."[..]), token);
+            assert_eq!(parts.signed, [parts.header, parts.payload].join(&b"."[..]));
+            if let Ok(segment) = Segment::<16>::decode(parts.payload)
+                && let Ok(text) = segment.text()
+            {
+                assert_eq!(
+                    BASE64_URL_SAFE_NO_PAD.encode(text).as_bytes(),
+                    parts.payload,
+                    "one encoding only"
+                );
+            }
+        });
+    }
+}

@@ -1,0 +1,266 @@
+//! Request paths: which spelling of one is the only one, and which templates match it.
+
+use std::borrow::Cow;
+
+/// A path that every router reads the same way: nothing to decode, no empty and no dot segment. Only such a path
+/// can be opened, and only of such segments are templates made.
+pub(crate) fn is_plain(path: &str) -> bool {
+    path == "/" || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_plain_segment))
+}
+
+pub(crate) fn is_plain_segment(segment: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~$!*+@:=".contains(&byte);
+    !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
+}
+
+/// Two readers of the same path might understand different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
+/// The path of a request, percent-decoded once (RFC 3986 section 2.4), if there is but one way to read it.
+///
+/// Refused are empty segments (`//`, a trailing `/`), dot segments however they are written, slashes and
+/// backslashes that hide in an escape, parameters (`;x`), control characters, escapes of escapes (`%252e`), broken
+/// escapes, and what is no UTF-8. Without an escape nothing is allocated.
+pub(crate) fn read(raw: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    let Some(rest) = raw.strip_prefix('/') else { return Err(Ambiguous) };
+    if rest.is_empty() {
+        return Ok(Cow::Borrowed(raw));
+    }
+    for segment in rest.split('/') {
+        let segment = decode(segment)?;
+        let hides = |character: char| matches!(character, '/' | '\\' | ';' | '%') || character.is_control();
+        if matches!(&*segment, "" | "." | "..") || segment.contains(hides) {
+            return Err(Ambiguous);
+        }
+    }
+    decode(raw)
+}
+
+/// `text`, percent-decoded once and strictly.
+pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    if !text.contains('%') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let digit = |byte: Option<&u8>| {
+        byte.and_then(|byte| char::from(*byte).to_digit(16)).and_then(|digit| u8::try_from(digit).ok())
+    };
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.as_bytes().iter();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => match (digit(bytes.next()), digit(bytes.next())) {
+                (Some(high), Some(low)) => high << 4 | low,
+                _ => return Err(Ambiguous),
+            },
+            byte => *byte,
+        });
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Ambiguous)
+}
+
+/// One segment of a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segment<'a> {
+    Literal(&'a str),
+    /// `{name}`
+    Parameter(&'a str),
+    /// `{*name}`, which takes the rest.
+    Rest(&'a str),
+}
+
+impl<'a> Segment<'a> {
+    fn of(text: &'a str) -> Self {
+        match text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+            Some(name) => name.strip_prefix('*').map_or(Self::Parameter(name), Self::Rest),
+            None => Self::Literal(text),
+        }
+    }
+
+    /// The same whatever its parameter is called.
+    pub(crate) fn is_like(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Literal(one), Self::Literal(other)) => one == other,
+            (Self::Parameter(_), Self::Parameter(_)) | (Self::Rest(_), Self::Rest(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The segments of a template, as axum and `matchit` write them.
+pub(crate) fn segments(template: &str) -> impl DoubleEndedIterator<Item = Segment<'_>> + Clone {
+    template.strip_prefix('/').unwrap_or(template).split('/').map(Segment::of)
+}
+
+/// Whether two templates match the same paths.
+pub(crate) fn are_alike(one: &str, other: &str) -> bool {
+    let mut others = segments(other);
+    segments(one).all(|segment| others.next().is_some_and(|other| segment.is_like(other)))
+        && others.next().is_none()
+}
+
+/// Whether `rule` ends with `{*rest}`, and every path that matches `template` matches it by the part before: the
+/// same literals and parameters, and something left.
+pub(crate) fn covers(rule: &str, template: &str) -> bool {
+    let mut left = segments(template);
+    for segment in segments(rule) {
+        match (segment, left.next()) {
+            (Segment::Rest(_), Some(next)) => return next != Segment::Literal(""),
+            (segment, Some(next)) if segment.is_like(next) => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// What `name` stands for in `path` by `template`, percent-decoded once.
+///
+/// A nested router has taken its prefix from the path and not from the template: then the ends of both are
+/// compared. The parameters of the prefix are then not to be had.
+pub(crate) fn parameter<'a>(template: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let path = path.strip_prefix('/')?;
+    let count = path.split('/').count();
+    let wanted = segments(template).count();
+    let rest = matches!(segments(template).next_back(), Some(Segment::Rest(_)));
+    let skipped = if rest { 0 } else { wanted.checked_sub(count)? };
+    let mut left = Some(path);
+    let mut found = None;
+    for segment in segments(template).skip(skipped) {
+        let text = left?;
+        let (head, tail) = text.split_once('/').map_or((text, None), |(head, tail)| (head, Some(tail)));
+        left = tail;
+        match segment {
+            Segment::Literal(literal) if decode(head).is_ok_and(|head| head == literal) => {}
+            Segment::Literal(_) => return None,
+            Segment::Parameter(parameter) if parameter == name => found = Some(head),
+            Segment::Parameter(_) => {}
+            Segment::Rest(parameter) => {
+                left = None;
+                if parameter == name {
+                    found = Some(text);
+                }
+            }
+        }
+    }
+    if left.is_some() { None } else { decode(found?).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn azn_02_a_path_is_decoded_once_and_has_one_reading() {
+        for (raw, read_as) in [
+            ("/", "/"),
+            ("/v1/orders/7", "/v1/orders/7"),
+            ("/v1/%6frders/a%20b", "/v1/orders/a b"),
+            ("/caf%C3%A9", "/café"),
+            ("/a.b/..c/d..", "/a.b/..c/d.."),
+        ] {
+            assert_eq!(read(raw).unwrap(), read_as, "{raw}");
+        }
+        assert!(matches!(read("/v1/orders"), Ok(Cow::Borrowed(_))));
+        for raw in [
+            "",
+            "*",
+            "v1",
+            "//",
+            "/v1//orders",
+            "//v1/orders",
+            "/v1/orders/",
+            "/.",
+            "/./v1",
+            "/v1/../admin",
+            "/v1/%2e%2e/admin",
+            "/v1/.%2E/admin",
+            "/%2e",
+            "/v1%2forders",
+            "/v1%2Forders",
+            "/v1%5corders",
+            "/v1\\orders",
+            "/v1/orders;x",
+            "/v1;x=1/orders",
+            "/v1/%3bx",
+            "/v1/%252e%252e",
+            "/v1/%25",
+            "/v1/%",
+            "/v1/%2",
+            "/v1/%zz",
+            "/v1/%ff",
+            "/v1/%00",
+            "/v1/%0a",
+            "/v1/%7f",
+        ] {
+            assert_eq!(read(raw), Err(Ambiguous), "{raw}");
+        }
+    }
+
+    #[test]
+    fn azn_02_whatever_is_read_has_no_trick_left_in_it() {
+        bolero::check!().with_type::<String>().for_each(|raw| {
+            if let Ok(path) = read(raw) {
+                assert!(path.starts_with('/'));
+                assert!(path == "/" || path[1..].split('/').all(|it| !matches!(it, "" | "." | "..")));
+                assert!(!path.contains(['\\', ';', '%', '\0']));
+                assert_eq!(path.matches('/').count(), raw.matches('/').count());
+            }
+        });
+    }
+
+    #[test]
+    fn templates_are_alike_whatever_their_parameters_are_called() {
+        for (one, other, alike) in [
+            ("/v1/{id}", "/v1/{order_id}", true),
+            ("/{*rest}", "/{*path}", true),
+            ("/v1/{id}", "/v1/{*id}", false),
+            ("/v1/{id}", "/v1/id", false),
+            ("/v1", "/v1/", false),
+            ("/v1", "/v1/{id}", false),
+            ("/V1", "/v1", false),
+        ] {
+            assert_eq!((are_alike(one, other), are_alike(other, one)), (alike, alike), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_rest_covers_longer_templates_and_a_parameter_covers_no_literal() {
+        for (rule, template, covered) in [
+            ("/{*rest}", "/a", true),
+            ("/{*rest}", "/a/{b}/c", true),
+            ("/{*rest}", "/", false),
+            ("/a/{*rest}", "/a/b/{*c}", true),
+            ("/a/{*rest}", "/a", false),
+            ("/a/{*rest}", "/a/", false),
+            ("/a/{*rest}", "/b/c", false),
+            ("/a/{b}/{*rest}", "/a/{c}/d", true),
+            ("/a/{b}/{*rest}", "/a/literal/d", false),
+            ("/a/{b}", "/a/{c}", false),
+        ] {
+            assert_eq!(covers(rule, template), covered, "{rule} {template}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_from_the_path_that_is_left() {
+        let template = "/t/{tenant}/orders/{id}";
+        for (path, name, expected) in [
+            ("/t/acme/orders/7", "tenant", Some("acme")),
+            ("/t/acme/orders/a%20b", "id", Some("a b")),
+            ("/orders/7", "id", Some("7")),
+            ("/orders/7", "tenant", None),
+            ("/t/acme/orders/7", "other", None),
+            ("/t/acme/other/7", "id", None),
+            ("/t/acme/orders/7/more", "id", None),
+            ("/t/acme/orders/%ff", "id", None),
+            ("", "id", None),
+        ] {
+            assert_eq!(parameter(template, path, name).as_deref(), expected, "{path} {name}");
+        }
+        assert_eq!(parameter("/files/{*path}", "/files/a/b%20c", "path").unwrap(), "a/b c");
+        assert_eq!(parameter("/files/{*path}", "/files", "path"), None);
+        bolero::check!().with_type::<(String, String)>().for_each(|(template, path)| {
+            let _ = parameter(template, path, "id");
+        });
+    }
+}

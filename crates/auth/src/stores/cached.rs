@@ -1,0 +1,263 @@
+//! Keys that must be asked for, remembered for a while.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bartizan_core::Clock;
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use tokio::{sync::Semaphore, time::timeout};
+
+use crate::{AsyncKeyStore, ConfigError, Failure, StoredKey, telemetry};
+
+/// The keys of an [`AsyncKeyStore`], remembered for 30 seconds: as long as a revocation takes to be seen.
+///
+/// - The store is asked once at a time for each key, however many requests present it, and for at most 64 keys at
+///   once. A request waits at most a second.
+/// - Keys that do not exist are remembered too, apart from the good ones, so that inventing keys neither asks the
+///   store twice nor makes it forget.
+/// - While the store does not answer, the keys that are remembered go on until their time is over; the rest gets
+///   503, `UNAVAILABLE`. A failure is remembered for a second.
+///
+/// The wait is measured by tokio: the service must run on a runtime of tokio with timers enabled.
+///
+/// Memory is bounded by the two capacities. Clones share what is remembered, and the last one to go takes it along.
+#[must_use = "keys do nothing until a layer asks for them"]
+pub struct CachedKeys<A>(Arc<Inner<A>>);
+
+struct Inner<A> {
+    store: Arc<A>,
+    settings: Settings,
+    /// Also where the requests for one key meet: one of them asks, the others wait for it.
+    found: Cache<String, Found>,
+    missing: Cache<String, Missing>,
+    asking: Semaphore,
+}
+
+#[derive(Clone)]
+struct Settings {
+    ttl: Duration,
+    negative_ttl: Duration,
+    capacity: usize,
+    negative_capacity: usize,
+    timeout: Duration,
+    clock: Clock,
+}
+
+#[derive(Clone)]
+struct Found {
+    key: Arc<StoredKey>,
+    until: Instant,
+}
+
+/// What is known not to be there, or could not be found out.
+#[derive(Clone, Copy)]
+struct Missing {
+    answer: Result<(), Failure>,
+    until: Instant,
+}
+
+/// How long a failure of the store is remembered, so that everybody who waits does not ask in turn.
+const FAILURE_TTL: Duration = Duration::from_secs(1);
+/// How many keys the store is asked for at once.
+const MAX_ASKING: usize = 64;
+
+impl<A: AsyncKeyStore> CachedKeys<A> {
+    /// How long a key is remembered, unless it is told otherwise.
+    pub const DEFAULT_TTL: Duration = Duration::from_secs(30);
+
+    /// The keys of `store`.
+    pub fn new(store: A) -> Self {
+        let settings = Settings {
+            ttl: Self::DEFAULT_TTL,
+            negative_ttl: Self::DEFAULT_TTL,
+            capacity: 10_000,
+            negative_capacity: 10_000,
+            timeout: Duration::from_secs(1),
+            clock: Clock::system(),
+        };
+        Self(Arc::new(Inner::new(Arc::new(store), settings)))
+    }
+
+    /// How long a key is remembered: the longest that a revocation takes to be seen. Default: 30 s.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than an hour.
+    pub fn with_ttl(self, ttl: Duration) -> Result<Self, ConfigError> {
+        check("ttl", ttl)?;
+        Ok(self.change(|settings| settings.ttl = ttl))
+    }
+
+    /// How long it is remembered that there is no such key: the longest that a new one takes to be seen if it was
+    /// tried too early. Default: 30 s.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than an hour.
+    pub fn with_negative_ttl(self, ttl: Duration) -> Result<Self, ConfigError> {
+        check("negative_ttl", ttl)?;
+        Ok(self.change(|settings| settings.negative_ttl = ttl))
+    }
+
+    /// How many keys are remembered, and how many that do not exist. What is used least is forgotten first.
+    /// Default: 10 000 of each.
+    ///
+    /// # Errors
+    ///
+    /// When one is zero or more than a million.
+    pub fn with_capacity(self, keys: usize, missing: usize) -> Result<Self, ConfigError> {
+        for (field, capacity) in [("capacity", keys), ("negative_capacity", missing)] {
+            if !(1..=1_000_000).contains(&capacity) {
+                return Err(ConfigError::new(field, "must be 1 to 1 000 000"));
+            }
+        }
+        Ok(self.change(|settings| (settings.capacity, settings.negative_capacity) = (keys, missing)))
+    }
+
+    /// How long a request waits for the store. Default: 1 s.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or more than a minute.
+    pub fn with_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
+        if timeout.is_zero() || timeout > Duration::from_secs(60) {
+            return Err(ConfigError::new("timeout", "must be more than nothing and at most a minute"));
+        }
+        Ok(self.change(|settings| settings.timeout = timeout))
+    }
+
+    /// The clock that says how long something is remembered. Default: the system's. A request's wait is measured
+    /// by tokio.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.change(|settings| settings.clock = clock)
+    }
+
+    /// A clone made before keeps its own settings, and what it remembers.
+    fn change<T>(self, change: impl FnOnce(&mut Settings) -> T) -> Self {
+        let mut settings = self.0.settings.clone();
+        change(&mut settings);
+        Self(Arc::new(Inner::new(Arc::clone(&self.0.store), settings)))
+    }
+
+    /// What is known of a key without asking: the key, or that there is none.
+    pub(crate) fn remembered(&self, id: &str) -> Option<Option<Arc<StoredKey>>> {
+        let inner = &*self.0;
+        let now = inner.settings.clock.now();
+        if let Some(found) = inner.found.get(id)
+            && now < found.until
+        {
+            return Some(Some(found.key));
+        }
+        match inner.missing.get(id) {
+            Some(Missing { answer: Ok(()), until }) if now < until => Some(None),
+            _ => None,
+        }
+    }
+
+    /// The key, asked for if it is not known. Whoever asks first asks for all.
+    pub(crate) async fn fetch(&self, id: &str) -> Result<Option<Arc<StoredKey>>, Failure> {
+        // The store's own time is measured further in; this one is for those who wait for another's answer.
+        let fetched = timeout(self.0.settings.timeout, self.0.fetch(id)).await;
+        fetched.unwrap_or(Err(Failure::StoreUnavailable))
+    }
+}
+
+impl<A: AsyncKeyStore> Inner<A> {
+    fn new(store: Arc<A>, settings: Settings) -> Self {
+        Self {
+            store,
+            found: Cache::new(settings.capacity),
+            missing: Cache::new(settings.negative_capacity),
+            asking: Semaphore::new(MAX_ASKING),
+            settings,
+        }
+    }
+
+    async fn fetch(&self, id: &str) -> Result<Option<Arc<StoredKey>>, Failure> {
+        let now = self.settings.clock.now();
+        let entry = self.found.entry_async(id, |_, found| {
+            if now < found.until {
+                EntryAction::Retain(Arc::clone(&found.key))
+            } else {
+                EntryAction::ReplaceWithGuard
+            }
+        });
+        // While the guard lives, nobody else asks for this key; when it goes without a key, the next one tries.
+        let (guard, older) = match entry.await {
+            EntryResult::Retained(key) => return Ok(Some(key)),
+            EntryResult::Replaced(guard, older) => (guard, Some(older.key)),
+            EntryResult::Vacant(guard) => (guard, None),
+            EntryResult::Removed(..) | EntryResult::Timeout => return Err(Failure::StoreUnavailable),
+        };
+        if let Some(missing) = self.missing.get(id)
+            && self.settings.clock.now() < missing.until
+        {
+            return missing.answer.map(|()| None);
+        }
+        let Ok(_permit) = self.asking.try_acquire() else { return Err(Failure::StoreUnavailable) };
+        let Some(key) = self.ask(id).await? else {
+            self.note_missing(id, Ok(()), self.settings.negative_ttl);
+            return Ok(None);
+        };
+        if let Some(older) = older {
+            key.inherit(&older);
+        }
+        let key = Arc::new(key);
+        let until = self.settings.clock.now() + self.settings.ttl;
+        self.missing.remove(id);
+        // There is no place for it only where somebody put it there meanwhile.
+        let _ = guard.insert(Found { key: Arc::clone(&key), until });
+        Ok(Some(key))
+    }
+
+    async fn ask(&self, id: &str) -> Result<Option<StoredKey>, Failure> {
+        let fetched = match timeout(self.settings.timeout, self.store.fetch(id)).await {
+            Err(_) => return Err(self.fail(id, &"it took too long")),
+            Ok(Err(error)) => return Err(self.fail(id, &error)),
+            Ok(Ok(fetched)) => fetched,
+        };
+        let Some(record) = fetched else { return Ok(None) };
+        match StoredKey::new(record) {
+            Ok(key) if key.id() == id => Ok(Some(key)),
+            Ok(_) => Err(self.fail(id, &"it gave another key than the one it was asked for")),
+            Err(error) => Err(self.fail(id, &error)),
+        }
+    }
+
+    fn fail(&self, id: &str, error: &dyn fmt::Display) -> Failure {
+        telemetry::store_failed(error);
+        self.note_missing(id, Err(Failure::StoreUnavailable), FAILURE_TTL);
+        Failure::StoreUnavailable
+    }
+
+    fn note_missing(&self, id: &str, answer: Result<(), Failure>, ttl: Duration) {
+        let until = self.settings.clock.now() + ttl;
+        self.missing.insert(id.to_owned(), Missing { answer, until });
+    }
+}
+
+impl<A> Clone for CachedKeys<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<A> fmt::Debug for CachedKeys<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedKeys")
+            .field("found", &self.0.found.len())
+            .field("missing", &self.0.missing.len())
+            .field("ttl", &self.0.settings.ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check(field: &'static str, ttl: Duration) -> Result<(), ConfigError> {
+    if ttl.is_zero() || ttl > Duration::from_secs(3600) {
+        return Err(ConfigError::new(field, "must be more than nothing and at most an hour"));
+    }
+    Ok(())
+}

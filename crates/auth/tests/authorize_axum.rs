@@ -1,0 +1,131 @@
+//! A table on an axum router, which says what it matched.
+
+use axum::{Router, routing::get};
+use bartizan_auth::{ApiKey, ApiKeyLayer, AuthorizeLayer, Require, RequireLayer, StaticKeys};
+use bartizan_core::{MatchedRoute, NormalizeLayer, ProblemLayer, Rejection, RequestContext};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty};
+use tower::ServiceExt;
+
+fn key() -> ApiKey {
+    ApiKey::generate("orders").unwrap()
+}
+
+async fn send(app: &Router, method: &str, target: &str, key: Option<&ApiKey>) -> Response<Bytes> {
+    let mut request = Request::builder().method(method).uri(target);
+    if let Some(key) = key {
+        request = request.header("x-api-key", key.expose());
+    }
+    let request = request.body(axum::body::Body::new(Empty::new())).unwrap();
+    let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+}
+
+async fn ask(app: &Router, method: &str, target: &str, key: Option<&ApiKey>) -> u16 {
+    send(app, method, target, key).await.status().as_u16()
+}
+
+/// Own tenants alone, by the router's template.
+fn own() -> Require {
+    Require::when("own_tenant", |access| {
+        access.param("tenant").is_some_and(|tenant| access.principal().tenant() == Some(&*tenant))
+    })
+}
+
+#[tokio::test]
+async fn azn_02_the_routers_template_decides_which_rule_it_is() {
+    let key = key();
+    let keys = StaticKeys::new([key.record("billing").with_tenant("acme").with_scopes(["read"])]).unwrap();
+    let table = AuthorizeLayer::table()
+        .public("GET", "/health")
+        .route("GET", "/v1/{tenant}/orders", own())
+        .route("GET", "/v1/{tenant}/orders/{order}", own().and(Require::scope("read")))
+        .route("DELETE", "/v1/{tenant}/orders/{order}", Require::role("admin"))
+        .route("GET", "/files/{*path}", Require::scope("read"))
+        .build()
+        .unwrap();
+    let orders = Router::new().route("/", get(async || "list")).route(
+        "/{id}",
+        get(async |context: axum::Extension<RequestContext>| {
+            context.route().map_or(String::new(), |route| route.as_str().to_owned())
+        })
+        .delete(async || "gone"),
+    );
+    let app = Router::new()
+        .route("/health", get(async || "ok"))
+        .nest("/v1/{tenant}/orders", orders)
+        .route("/files/{*rest}", get(async || "file"))
+        .route("/forgotten", get(async || "secret"))
+        .fallback(async || "fallback")
+        .layer(table)
+        .layer(ApiKeyLayer::new(keys).optional());
+    let key = Some(&key);
+    for (method, target, caller, status) in [
+        ("GET", "/health", None, 200),
+        ("HEAD", "/health", None, 200),
+        ("POST", "/health", None, 403),
+        ("GET", "/v1/acme/orders", key, 200),
+        ("GET", "/v1/acme/orders", None, 401),
+        ("GET", "/v1/other/orders", key, 403),
+        ("GET", "/v1/acme/orders/7", key, 200),
+        ("HEAD", "/v1/acme/orders/7", key, 200),
+        ("GET", "/v1/%61cme/orders/7", key, 200),
+        ("GET", "/v1/acme/orders/7%2f8", key, 200),
+        ("GET", "/v1/other/orders/7", key, 403),
+        ("DELETE", "/v1/acme/orders/7", key, 403),
+        ("GET", "/files/a/b", key, 200),
+        ("GET", "/files/../v1/other/orders", key, 200),
+        ("GET", "/forgotten", key, 403),
+        ("GET", "/nothing", key, 403),
+        ("GET", "//v1/acme/orders", key, 403),
+    ] {
+        assert_eq!(ask(&app, method, target, caller).await, status, "{method} {target}");
+    }
+    let seen = send(&app, "GET", "/v1/acme/orders/7", key).await;
+    assert_eq!(seen.body(), "/v1/{tenant}/orders/{id}", "the template is axum's");
+    let seen = send(&app, "GET", "/files/../v1/other/orders", key).await;
+    assert_eq!(seen.body(), "file", "and what the router matched is what runs");
+}
+
+#[tokio::test]
+async fn azn_01_a_hidden_route_is_answered_as_the_service_answers_what_it_has_not() {
+    let key = key();
+    let keys = StaticKeys::new([key.record("billing")]).unwrap();
+    let app = Router::new()
+        .route("/admin", get(async || "secret").layer(RequireLayer::require(Require::role("admin").hidden())))
+        .layer(NormalizeLayer::new())
+        .layer(ProblemLayer::new())
+        .layer(ApiKeyLayer::new(keys));
+    let mut hidden = send(&app, "GET", "/admin", Some(&key)).await;
+    // A route of axum's says the length already, which hyper says for both on the wire.
+    hidden.headers_mut().remove("content-length");
+    let absent = send(&app, "GET", "/nothing", Some(&key)).await;
+    assert_eq!(hidden.status(), 404);
+    assert_eq!((hidden.headers(), hidden.body()), (absent.headers(), absent.body()));
+}
+
+#[tokio::test]
+async fn key_05_the_mark_of_a_failed_attempt_outlasts_the_layers_around_it() {
+    let keys = StaticKeys::new([]).unwrap();
+    let app = Router::new()
+        .route("/", get(async || "ok"))
+        .layer(ApiKeyLayer::new(keys))
+        .layer(NormalizeLayer::new())
+        .layer(ProblemLayer::new());
+    for (key, is_marked) in [(Some(&key()), true), (None, false)] {
+        let seen = send(&app, "GET", "/", key).await;
+        assert_eq!(seen.status(), 401);
+        assert_eq!(seen.extensions().get::<Rejection>().unwrap().is_failed_credential(), is_marked);
+    }
+}
+
+#[tokio::test]
+async fn a_template_noted_too_early_is_looked_for_again() {
+    let table = AuthorizeLayer::table().public("GET", "/v1/{id}").build().unwrap();
+    let app = Router::new().route("/v1/{id}", get(async || "ok")).layer(table);
+    let mut request = Request::get("/v1/7").body(axum::body::Body::empty()).unwrap();
+    let context = RequestContext::of(&mut request);
+    assert_eq!(context.route_of(&request).as_str(), MatchedRoute::OTHER);
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+}

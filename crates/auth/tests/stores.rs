@@ -1,0 +1,431 @@
+//! Keys from a file, and from a store that must be asked.
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bartizan_auth::{
+    ApiKey, ApiKeyLayer, AsyncKeyStore, CachedKeys, FileKeys, FileKeysError, KeyRecord, KeyStore,
+};
+use bartizan_core::{Clock, ManualClock, Rejection};
+use http::{HeaderName, Request};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+
+use self::support::{Seen, get, send, with_key};
+
+fn key() -> ApiKey {
+    ApiKey::generate("orders").unwrap()
+}
+
+/// A file of its own, gone with the test.
+struct KeyFile(PathBuf);
+
+impl KeyFile {
+    fn new(records: &[KeyRecord]) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("bartizan-keys-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let file = Self(std::env::temp_dir().join(name));
+        file.write(records);
+        file
+    }
+
+    fn write(&self, records: &[KeyRecord]) {
+        self.write_text(&serde_json::to_string(records).unwrap());
+    }
+
+    fn write_text(&self, text: &str) {
+        fs::write(&self.0, text).unwrap();
+    }
+}
+
+impl Drop for KeyFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn key_03_a_file_is_read_anew_when_it_changes_and_swapped_whole() {
+    let (first, second) = (key(), key());
+    let file = KeyFile::new(&[first.record("billing")]);
+    let (keys, _watch) = FileKeys::open(&file.0).unwrap();
+    let layer = ApiKeyLayer::new(keys.clone());
+    assert_eq!(send(&layer, with_key(&first)).await.status(), 200);
+    assert_eq!(send(&layer, with_key(&second)).await.status(), 401);
+    assert!(!keys.reload().unwrap(), "nothing has changed");
+
+    let held = keys.lookup(first.id()).unwrap();
+    file.write(&[second.record("shipping")]);
+    assert!(keys.reload().unwrap());
+    assert_eq!(send(&layer, with_key(&first)).await.status(), 401, "revoked by the file");
+    assert_eq!(send(&layer, with_key(&second)).await.principal().unwrap().subject(), "shipping");
+    assert_eq!(held.principal().subject(), "billing", "who has found a key keeps it");
+    assert!(keys.last_used(second.id()).is_some());
+
+    file.write(&[]);
+    assert!(keys.reload().unwrap() && keys.is_empty(), "an empty list refuses everybody");
+}
+
+#[tokio::test]
+async fn key_03_a_bad_file_keeps_the_last_good_keys() {
+    let good = key();
+    let file = KeyFile::new(&[good.record("billing")]);
+    let (keys, _watch) = FileKeys::open(&file.0).unwrap();
+    let layer = ApiKeyLayer::new(keys.clone());
+    let secret = good.expose();
+    let record = |field: &str| format!(r#"[{{"id":"orders_a","digests":["{secret}"],{field}"owner":"x"}}]"#);
+    for text in [
+        "",
+        "[",
+        "{}",
+        "null",
+        &record(""),
+        &record(r#""other":1,"#),
+        &format!(r#"[{{"id":"{secret}"}}]"#),
+        &format!(r#"[{{"id":"orders_a","digests":"{secret}","owner":"x"}}]"#),
+    ] {
+        file.write_text(text);
+        for _ in 0..2 {
+            let error = keys.reload().unwrap_err();
+            let shown =
+                format!("{error} {error:?} {:?}", std::error::Error::source(&error).map(ToString::to_string));
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(!keys.is_current());
+        assert_eq!(send(&layer, with_key(&good)).await.status(), 200, "{text}");
+    }
+    fs::remove_file(&file.0).unwrap();
+    assert!(matches!(keys.reload(), Err(FileKeysError::Read(_))));
+    assert_eq!(send(&layer, with_key(&good)).await.status(), 200);
+
+    file.write(&[good.record("billing")]);
+    assert!(keys.reload().unwrap(), "the same content as before the fault is good again");
+    assert!(keys.is_current());
+    assert!(matches!(FileKeys::open("/nowhere/keys.json"), Err(FileKeysError::Read(_))));
+    let large = fs::File::create(&file.0).unwrap();
+    large.set_len(16 * 1024 * 1024 + 1).unwrap();
+    assert!(matches!(keys.reload(), Err(FileKeysError::TooLarge)));
+    file.write_text(&record(""));
+    let Err(FileKeysError::Record(error)) = FileKeys::open(&file.0) else { panic!("it is bad") };
+    assert_eq!(error.field(), "keys[0].digests[0]");
+}
+
+/// Lets virtual time pass until it is so.
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if is_so() {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it was never so");
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_a_watch_sees_a_change_and_ends_with_the_last_handle() {
+    let (first, second) = (key(), key());
+    let file = KeyFile::new(&[first.record("billing")]);
+    let (keys, watch) = FileKeys::open(&file.0).unwrap();
+    let running = tokio::spawn(watch.with_interval(Duration::from_secs(2)).unwrap().run());
+    let start = Instant::now();
+    file.write(&[second.record("billing")]);
+    until(|| keys.lookup(second.id()).is_some()).await;
+    assert!(start.elapsed() <= Duration::from_millis(2_200), "{:?}", start.elapsed());
+    assert!(keys.lookup(first.id()).is_none());
+
+    file.write_text("rubbish");
+    until(|| !keys.is_current()).await;
+    file.write(&[first.record("billing")]);
+    until(|| keys.lookup(first.id()).is_some()).await;
+    drop(keys);
+    running.await.unwrap();
+    let (_keys, watch) = FileKeys::open(&file.0).unwrap();
+    assert_eq!(watch.with_interval(Duration::ZERO).unwrap_err().field(), "interval");
+}
+
+/// A store of records that can be slow, broken or stopped.
+#[derive(Clone, Default)]
+struct Database {
+    records: Arc<Mutex<HashMap<String, KeyRecord>>>,
+    fetched: Arc<AtomicUsize>,
+    is_down: Arc<Mutex<bool>>,
+    /// Each fetch waits for a permit, if there is one to wait for.
+    gate: Option<Arc<Semaphore>>,
+}
+
+impl AsyncKeyStore for Database {
+    type Error = io::Error;
+
+    async fn fetch(&self, id: &str) -> io::Result<Option<KeyRecord>> {
+        self.fetched.fetch_add(1, Ordering::SeqCst);
+        if let Some(gate) = &self.gate {
+            gate.acquire().await.expect("it is never closed").forget();
+        }
+        if *self.is_down.lock().unwrap() {
+            return Err(io::Error::other("no route to host"));
+        }
+        Ok(self.records.lock().unwrap().get(id).cloned())
+    }
+}
+
+impl Database {
+    fn with(record: KeyRecord) -> Self {
+        let database = Self::default();
+        database.set(record);
+        database
+    }
+
+    fn set(&self, record: KeyRecord) {
+        self.records.lock().unwrap().insert(record.id().to_owned(), record);
+    }
+
+    fn fetched(&self) -> usize {
+        self.fetched.load(Ordering::SeqCst)
+    }
+
+    fn goes(&self, down: bool) {
+        *self.is_down.lock().unwrap() = down;
+    }
+}
+
+type Cached = ApiKeyLayer<CachedKeys<Database>>;
+
+fn cached(database: &Database, clock: &ManualClock) -> Cached {
+    ApiKeyLayer::new(CachedKeys::new(database.clone()).with_clock(Clock::from(clock.clone())))
+}
+
+#[tokio::test]
+async fn key_03_a_revocation_is_seen_within_30_seconds() {
+    let (key, clock) = (key(), ManualClock::new());
+    let database = Database::with(key.record("billing").with_scopes(["a"]));
+    let layer = cached(&database, &clock);
+    for _ in 0..10 {
+        let seen = send(&layer, with_key(&key)).await;
+        assert_eq!(seen.principal().unwrap().subject(), "billing");
+        assert!(seen.handled.unwrap().headers.is_empty(), "the credential does not reach the handler");
+    }
+    assert_eq!(database.fetched(), 1);
+    database.records.lock().unwrap().clear();
+    clock.advance(Duration::from_millis(29_999));
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 200);
+    clock.advance(Duration::from_millis(1));
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 401);
+    assert_eq!(database.fetched(), 2);
+}
+
+#[tokio::test]
+async fn key_03_keys_that_do_not_exist_are_asked_for_once() {
+    let (key, clock) = (key(), ManualClock::new());
+    let database = Database::default();
+    let layer = cached(&database, &clock);
+    let reference = send(&layer, Request::default()).await.face();
+    for _ in 0..10 {
+        assert_eq!(send(&layer, with_key(&key)).await.face(), reference, "aut_07: as no key at all");
+    }
+    assert_eq!(database.fetched(), 1);
+    database.set(key.record("billing"));
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 401);
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 200);
+    assert_eq!(database.fetched(), 2);
+}
+
+#[tokio::test]
+async fn key_03_inventing_keys_does_not_make_the_good_ones_forgotten() {
+    let (good, clock) = (key(), ManualClock::new());
+    let database = Database::with(good.record("billing"));
+    let keys =
+        CachedKeys::new(database.clone()).with_clock(Clock::from(clock)).with_capacity(10, 10).unwrap();
+    let layer = ApiKeyLayer::new(keys.clone());
+    assert_eq!(send(&layer, with_key(&good)).await.status(), 200);
+    for _ in 0..1_000 {
+        assert_eq!(send(&layer, with_key(&key())).await.status(), 401);
+    }
+    let asked = database.fetched();
+    assert_eq!(send(&layer, with_key(&good)).await.status(), 200);
+    assert_eq!(database.fetched(), asked);
+    let shown = format!("{keys:?}");
+    let count = |field: &str| -> usize {
+        let rest = shown.split_once(&format!("{field}: ")).unwrap().1;
+        rest[..rest.find(|it: char| !it.is_ascii_digit()).unwrap()].parse().unwrap()
+    };
+    assert!(count("found") == 1 && count("missing") <= 32, "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_many_requests_with_one_key_ask_once() {
+    let key = key();
+    let gate = Arc::new(Semaphore::new(0));
+    let database = Database { gate: Some(Arc::clone(&gate)), ..Database::with(key.record("billing")) };
+    let layer = cached(&database, &ManualClock::new());
+    let ask = || {
+        let (layer, request) = (layer.clone(), with_key(&key));
+        tokio::spawn(async move { send(&layer, request).await.status() })
+    };
+    let all: Vec<_> = (0..50).map(|_| ask()).collect();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(database.fetched(), 1);
+    all[0].abort();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(database.fetched(), 2, "when the one who asks leaves, the next asks");
+    gate.add_permits(1);
+    for (index, request) in all.into_iter().enumerate().skip(1) {
+        assert_eq!(request.await.unwrap(), 200, "{index}");
+    }
+    assert_eq!(database.fetched(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_a_store_that_is_down_refuses_with_503_and_remembered_keys_go_on() {
+    let (known, other, clock) = (key(), key(), ManualClock::new());
+    let database = Database::with(known.record("billing"));
+    database.set(other.record("shipping"));
+    let layer = cached(&database, &clock);
+    assert_eq!(send(&layer, with_key(&known)).await.status(), 200);
+    database.goes(true);
+    assert_eq!(send(&layer, with_key(&known)).await.status(), 200);
+    let seen = send(&layer, with_key(&other)).await;
+    assert_eq!((seen.status(), seen.header("retry-after")), (503, "1"));
+    assert!(seen.handled.is_none() && !std::str::from_utf8(&seen.body).unwrap().contains("route to host"));
+    let call = support::grpc(&[("x-api-key", other.expose())]);
+    assert_eq!(send(&layer, call).await.header("grpc-status"), "14");
+    assert_eq!(database.fetched(), 2, "a failure is remembered for a second");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(send(&layer, with_key(&other)).await.status(), 503);
+    assert_eq!(database.fetched(), 3);
+    clock.advance(Duration::from_secs(29));
+    assert_eq!(send(&layer, with_key(&known)).await.status(), 503, "its time is over");
+    database.goes(false);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(send(&layer, with_key(&known)).await.status(), 200);
+    assert_eq!(send(&layer, with_key(&other)).await.status(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_the_wait_for_a_store_is_bounded_for_all_who_wait() {
+    let key = key();
+    let database =
+        Database { gate: Some(Arc::new(Semaphore::new(0))), ..Database::with(key.record("billing")) };
+    let layer = cached(&database, &ManualClock::new());
+    let start = Instant::now();
+    let all: Vec<_> = (0..20)
+        .map(|_| {
+            let (layer, request) = (layer.clone(), with_key(&key));
+            tokio::spawn(async move { send(&layer, request).await.status() })
+        })
+        .collect();
+    for request in all {
+        assert_eq!(request.await.unwrap(), 503);
+    }
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    assert_eq!(database.fetched(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_a_store_is_asked_for_a_bounded_number_of_keys_at_once() {
+    let database = Database { gate: Some(Arc::new(Semaphore::new(0))), ..Database::default() };
+    let layer = cached(&database, &ManualClock::new());
+    let all: Vec<_> = (0..100)
+        .map(|_| {
+            let (layer, request) = (layer.clone(), with_key(&key()));
+            tokio::spawn(async move { send(&layer, request).await.status() })
+        })
+        .collect();
+    for request in all {
+        assert_eq!(request.await.unwrap(), 503);
+    }
+    assert_eq!(database.fetched(), 64);
+}
+
+#[tokio::test]
+async fn a_record_that_can_never_work_or_is_not_the_one_asked_for_is_a_failure_of_the_store() {
+    let (key, other) = (key(), key());
+    let database = Database::with(key.record(""));
+    let layer = cached(&database, &ManualClock::new());
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 503);
+    database.records.lock().unwrap().insert(other.id().to_owned(), key.record("billing"));
+    assert_eq!(send(&layer, with_key(&other)).await.status(), 503);
+}
+
+#[tokio::test]
+async fn key_04_an_awaited_key_is_held_to_everything_that_a_known_one_is() {
+    let key = key();
+    let forged = key.record("x").rotate().unwrap();
+    let name = HeaderName::from_static("x-user-id");
+    let record = key.record("billing").with_routes(["pkg.Orders/Create"]);
+    let open = Database::with(key.record("billing"));
+    let clock = ManualClock::new();
+    for round in ["asked", "remembered"] {
+        let limited = cached(&Database::with(record.clone()), &clock);
+        if round == "remembered" {
+            send(&limited, with_key(&key)).await;
+        }
+        assert_eq!(send(&limited, with_key(&key)).await.status(), 403, "{round}: another route");
+        let call = send(&limited, support::grpc(&[("x-api-key", key.expose())])).await;
+        assert!(call.handled.is_some(), "{round}");
+
+        let layer = cached(&open, &clock)
+            .with_identity_header(name.clone())
+            .unwrap()
+            .with_query_parameter("key")
+            .unwrap();
+        if round == "asked" {
+            assert_eq!(send(&layer, with_key(&forged)).await.status(), 401);
+        }
+        let target = format!("/orders?key={}&page=2", key.expose());
+        let seen: Seen =
+            send(&layer, get(&target).header("x-user-id", "root").body(String::new()).unwrap()).await;
+        assert_eq!(seen.header("cache-control"), "no-store", "aut_06, {round}");
+        let handled = seen.handled.unwrap();
+        assert_eq!(
+            (handled.uri.to_string(), &handled.headers["x-user-id"]),
+            ("/orders?page=2".to_owned(), &"billing".parse().unwrap())
+        );
+        let twice = get(&target).header("x-api-key", key.expose()).body(String::new()).unwrap();
+        assert_eq!(send(&layer, twice).await.status(), 400);
+        let optional = layer.optional();
+        assert_eq!(send(&optional, Request::default()).await.status(), 200);
+        assert_eq!(send(&optional, with_key(&forged)).await.status(), 401);
+    }
+}
+
+#[tokio::test]
+async fn key_05_a_failed_attempt_is_told_from_a_missing_key() {
+    let key = key();
+    let database = Database::with(key.record("billing"));
+    let layer = cached(&database, &ManualClock::new());
+    let is_failed =
+        |seen: &Seen| seen.response.extensions().get::<Rejection>().unwrap().is_failed_credential();
+    assert!(is_failed(&send(&layer, with_key(&key.record("x").rotate().unwrap())).await));
+    assert!(!is_failed(&send(&layer, Request::default()).await));
+    database.goes(true);
+    assert!(!is_failed(&send(&layer, with_key(&ApiKey::generate("a").unwrap())).await), "nobody knows");
+}
+
+#[test]
+fn settings_that_can_never_work_are_refused_by_name() {
+    let keys = || CachedKeys::new(Database::default());
+    let zero = Duration::ZERO;
+    for (field, result) in [
+        ("ttl", keys().with_ttl(zero)),
+        ("ttl", keys().with_ttl(Duration::from_secs(3601))),
+        ("negative_ttl", keys().with_negative_ttl(zero)),
+        ("capacity", keys().with_capacity(0, 1)),
+        ("negative_capacity", keys().with_capacity(1, 0)),
+        ("timeout", keys().with_timeout(zero)),
+    ] {
+        assert_eq!(result.unwrap_err().field(), field);
+    }
+}
