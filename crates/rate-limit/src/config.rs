@@ -4,7 +4,7 @@ use std::{borrow::Cow, error::Error, fmt};
 
 use bartizan_core::Clock;
 
-use crate::{Rate, telemetry::Target};
+use crate::{HeaderFields, exempt::Exempt, telemetry::Target};
 
 /// A setting that can never work. Refused where it is made, never on a request.
 ///
@@ -26,7 +26,8 @@ impl ConfigError {
         Self { field, problem: problem.into() }
     }
 
-    /// The setting: `limit`, `period`, `burst`, `rate` (its text), `name` or `max_keys`.
+    /// The setting: `limit`, `period`, `burst`, `rate` (its text), `name`, `max_keys`, `cost`, `tier`, `rates`,
+    /// `exempt_paths`, `allow_list`, `max`, `queue`, `max_wait` or `max_authorities`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -53,17 +54,14 @@ pub enum MissingKey {
     Refuse,
 }
 
-/// All settings of a layer.
-#[derive(Clone, Debug)]
+/// The settings of a layer that are not of one limit.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    pub(crate) rate: Rate,
-    /// `None` is the key's own name.
-    pub(crate) name: Option<Cow<'static, str>>,
-    pub(crate) max_keys: usize,
-    pub(crate) missing: MissingKey,
     pub(crate) clock: Clock,
-    pub(crate) seed: Option<u64>,
     pub(crate) target: Target,
+    pub(crate) exempt: Exempt,
+    pub(crate) headers: Option<HeaderFields>,
+    pub(crate) extension: bool,
 }
 
 /// Enough for most services, in about 5 MB.
@@ -71,20 +69,6 @@ pub(crate) const DEFAULT_MAX_KEYS: usize = 100_000;
 
 /// Slots are counted in 32 bits, shared by all shards.
 const MOST_KEYS: usize = 1 << 30;
-
-impl Settings {
-    pub(crate) fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            name: None,
-            max_keys: DEFAULT_MAX_KEYS,
-            missing: MissingKey::default(),
-            clock: Clock::system(),
-            seed: None,
-            target: Target::default(),
-        }
-    }
-}
 
 pub(crate) fn checked_max_keys(max_keys: usize) -> Result<usize, ConfigError> {
     match max_keys {

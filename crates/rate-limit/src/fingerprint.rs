@@ -29,8 +29,24 @@ const ADDR_V6: u64 = 2;
 const NUMBER: u64 = 3;
 const PRINCIPAL: u64 = 4;
 const LONG: u64 = 5;
+const CREDENTIAL: u64 = 6;
+const SEVERAL: u64 = 7;
+/// Of no key at all.
+const NOTHING: u64 = u64::MAX;
 /// Plus the length, 0 to 16.
 const SHORT: u64 = 16;
+
+impl Fingerprint {
+    /// Of no key at all.
+    pub(crate) const NONE: Self = Self { tag: NOTHING, value: [0; 2] };
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be the key itself.
+        f.write_str("Fingerprint")
+    }
+}
 
 /// The secret seeds of one store.
 pub(crate) struct Secret {
@@ -66,6 +82,8 @@ impl Secret {
             Repr::Addr(IpAddr::V4(addr)) => Fingerprint { tag: ADDR_V4, value: [addr.to_bits().into(), 0] },
             Repr::Addr(IpAddr::V6(addr)) => Fingerprint { tag: ADDR_V6, value: halves(addr.to_bits()) },
             Repr::Principal(principal) => self.principal(principal),
+            Repr::Credential(_) => self.encoded(CREDENTIAL, key),
+            Repr::Several(_) => self.encoded(SEVERAL, key),
             Repr::Number(number) => Fingerprint { tag: NUMBER, value: [*number, 0] },
             Repr::Bytes(bytes) => self.bytes(bytes),
             Repr::Unknown => Fingerprint { tag: UNKNOWN, value: [0; 2] },
@@ -84,6 +102,13 @@ impl Secret {
             principal.subject().as_bytes(),
         ];
         self.digest(PRINCIPAL, &pieces)
+    }
+
+    /// The hash of the whole key, for those kinds that are seldom used.
+    fn encoded(&self, tag: u64, key: &Key<'_>) -> Fingerprint {
+        let mut sip = self.sip;
+        key.write_to(&mut |piece| sip.write(piece));
+        hashed(tag, sip.finish128())
     }
 
     fn bytes(&self, bytes: &[u8]) -> Fingerprint {

@@ -10,18 +10,81 @@ use std::{
     num::NonZeroU32,
 };
 
-use governor::{
-    Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos, state::StateStore,
+use governor::{RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos, state::StateStore};
+
+use crate::{
+    Charge, Rate,
+    decision::Level,
+    quota::Quota,
+    store::{Algorithm, Bucket},
 };
+
+/// When the bucket of one key is full again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrival(u64);
+
+impl Bucket for Arrival {
+    #[inline]
+    fn full_at(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Arrival {
+    #[inline]
+    fn backlog(self, now: u64) -> u64 {
+        self.0.saturating_sub(now)
+    }
+}
+
+/// Decides by [`Arrival`]s: governor where it has an answer, and plain arithmetic on the same number for what it
+/// has no call for.
+#[derive(Debug)]
+pub(crate) struct TokenBucket;
+
+impl Algorithm for TokenBucket {
+    type Bucket = Arrival;
+
+    #[inline]
+    fn level(_: Rate, bucket: Arrival, now: u64) -> Level {
+        Level::Bucket { backlog: bucket.backlog(now) }
+    }
+
+    #[inline]
+    fn spend(quota: &Quota, bucket: Arrival, now: u64, cost: u32) -> Option<Arrival> {
+        // More than the bucket ever holds is no question for governor.
+        let cost = NonZeroU32::new(cost).filter(|cost| cost.get() <= quota.rate.capacity())?;
+        let backlog = quota.gcra.take(bucket.backlog(now), cost)?;
+        Some(Arrival(now.saturating_add(backlog)))
+    }
+
+    fn drain(rate: Rate, bucket: Arrival, now: u64, cost: u32) -> Arrival {
+        let backlog = bucket.backlog(now);
+        let taken = backlog.saturating_add(u64::from(cost).saturating_mul(rate.interval_nanos()));
+        Arrival(now.saturating_add(taken.min(rate.depth_nanos()).max(backlog)))
+    }
+
+    fn settle(rate: Rate, bucket: Arrival, now: u64, charge: Charge) -> Arrival {
+        let backlog = bucket.backlog(now);
+        let nanos = |n: u32| u64::from(n).saturating_mul(rate.interval_nanos());
+        let backlog = match charge {
+            Charge::Nothing => backlog,
+            // In debt by one burst at most, or as much as before under another rate.
+            Charge::More(n) => backlog.saturating_add(nanos(n)).min(2 * rate.depth_nanos()).max(backlog),
+            Charge::Refund(n) => backlog.saturating_sub(nanos(n)),
+        };
+        Arrival(now.saturating_add(backlog))
+    }
+}
 
 /// The algorithm with its parameters, and no state.
 #[derive(Debug)]
 pub(crate) struct Gcra {
-    limiter: RateLimiter<Bucket, Passed, StandingStill, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<Backlog, Passed, StandingStill, NoOpMiddleware<Nanos>>,
 }
 
 impl Gcra {
-    pub(crate) fn new(quota: Quota) -> Self {
+    pub(crate) fn new(quota: governor::Quota) -> Self {
         Self { limiter: RateLimiter::new(quota, Passed, StandingStill) }
     }
 
@@ -30,7 +93,7 @@ impl Gcra {
     /// `cost` must not exceed the burst of the quota.
     #[inline]
     pub(crate) fn take(&self, backlog: u64, cost: NonZeroU32) -> Option<u64> {
-        let bucket = Bucket(Cell::new(backlog));
+        let bucket = Backlog(Cell::new(backlog));
         match self.limiter.check_key_n(&bucket, cost) {
             Ok(Ok(())) => Some(bucket.0.get()),
             Ok(Err(_)) | Err(_) => None,
@@ -41,9 +104,9 @@ impl Gcra {
 /// The backlog of one bucket, which is locked by whoever made this. To governor it is a key, the one thing of a
 /// call that reaches the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Bucket(Cell<u64>);
+struct Backlog(Cell<u64>);
 
-impl Hash for Bucket {
+impl Hash for Backlog {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.get().hash(state);
     }
@@ -54,10 +117,10 @@ impl Hash for Bucket {
 struct Passed;
 
 impl StateStore for Passed {
-    type Key = Bucket;
+    type Key = Backlog;
 
     #[inline]
-    fn measure_and_replace<T, F, E>(&self, bucket: &Bucket, decide: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, bucket: &Backlog, decide: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {

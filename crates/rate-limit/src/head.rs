@@ -1,14 +1,16 @@
 //! What a key may be taken from.
 
-use bartizan_core::RequestContext;
+use std::{borrow::Cow, fmt};
+
+use bartizan_core::{MatchedRoute, Protocol, RequestContext};
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
 /// A request without its body, which no key is taken from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
+    request: &'a (dyn Head + 'a),
     method: &'a Method,
     uri: &'a Uri,
-    version: Version,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
     context: Option<&'a RequestContext>,
@@ -19,9 +21,9 @@ impl<'a> RequestHead<'a> {
     #[inline]
     pub fn of<B>(request: &'a Request<B>) -> Self {
         Self {
+            request,
             method: request.method(),
             uri: request.uri(),
-            version: request.version(),
             headers: request.headers(),
             extensions: request.extensions(),
             context: RequestContext::get(request.extensions()),
@@ -40,7 +42,7 @@ impl<'a> RequestHead<'a> {
 
     /// The version of HTTP.
     pub fn version(&self) -> Version {
-        self.version
+        self.request.version()
     }
 
     /// The headers.
@@ -56,5 +58,50 @@ impl<'a> RequestHead<'a> {
     /// What other layers found out: the caller, its address, the route. `None` when there is no other layer.
     pub fn context(&self) -> Option<&'a RequestContext> {
         self.context
+    }
+
+    /// The template of the route or the gRPC method, [`MatchedRoute::OTHER`] without one.
+    pub fn route(&self) -> Cow<'a, str> {
+        self.request.route(self.context)
+    }
+
+    /// What the caller speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.context.map_or_else(|| self.request.protocol(), RequestContext::protocol)
+    }
+}
+
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither headers nor the query: both carry credentials.
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .field("version", &self.version())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What must be asked of the request itself, whose body has some type.
+trait Head {
+    fn version(&self) -> Version;
+    fn protocol(&self) -> Protocol;
+    fn route<'a>(&'a self, context: Option<&'a RequestContext>) -> Cow<'a, str>;
+}
+
+impl<B> Head for Request<B> {
+    fn version(&self) -> Version {
+        self.version()
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::of(self)
+    }
+
+    fn route<'a>(&'a self, context: Option<&'a RequestContext>) -> Cow<'a, str> {
+        match context {
+            Some(context) => Cow::Borrowed(context.route_of(self).as_str()),
+            None => Cow::Owned(MatchedRoute::of(self).as_str().to_owned()),
+        }
     }
 }

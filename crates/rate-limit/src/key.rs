@@ -23,8 +23,10 @@ pub struct Key<'a>(pub(crate) Repr<'a>);
 pub(crate) enum Repr<'a> {
     Addr(IpAddr),
     Principal(&'a Principal),
+    Credential(&'a Principal),
     Number(u64),
     Bytes(Cow<'a, [u8]>),
+    Several(Box<[Key<'a>]>),
     /// Requests without a key.
     Unknown,
 }
@@ -38,6 +40,17 @@ impl<'a> Key<'a> {
     /// An authenticated caller: its kind, issuer and subject, whatever credential it used.
     pub fn principal(principal: &'a Principal) -> Self {
         Self(Repr::Principal(principal))
+    }
+
+    /// The credential of an authenticated caller: its issuer and the credential's public id. `None` when it has
+    /// no id.
+    pub fn credential(principal: &'a Principal) -> Option<Self> {
+        principal.credential_id().map(|_| Self(Repr::Credential(principal)))
+    }
+
+    /// Several keys as one: requests count together when all of them are the same, in the same order.
+    pub fn tuple(keys: impl Into<Box<[Self]>>) -> Self {
+        Self(Repr::Several(keys.into()))
     }
 
     /// A number.
@@ -61,6 +74,56 @@ impl<'a> Key<'a> {
     /// The key of all requests that have none.
     pub(crate) fn unknown() -> Self {
         Self(Repr::Unknown)
+    }
+
+    pub(crate) fn is_unknown(&self) -> bool {
+        matches!(self.0, Repr::Unknown)
+    }
+
+    /// The whole key, piece by piece, in an encoding that no two keys share: a byte for the kind, then the
+    /// length of each part before the part. What a digest is made of.
+    pub(crate) fn write_to(&self, write: &mut dyn FnMut(&[u8])) {
+        fn part(write: &mut dyn FnMut(&[u8]), bytes: &[u8]) {
+            write(&(bytes.len() as u64).to_le_bytes());
+            write(bytes);
+        }
+        match &self.0 {
+            Repr::Unknown => write(&[0]),
+            Repr::Addr(IpAddr::V4(addr)) => {
+                write(&[1]);
+                write(&addr.octets());
+            }
+            Repr::Addr(IpAddr::V6(addr)) => {
+                write(&[2]);
+                write(&addr.octets());
+            }
+            Repr::Number(number) => {
+                write(&[3]);
+                write(&number.to_le_bytes());
+            }
+            Repr::Bytes(bytes) => {
+                write(&[4]);
+                part(write, bytes);
+            }
+            Repr::Principal(principal) => {
+                write(&[5]);
+                part(write, principal.kind().as_str().as_bytes());
+                part(write, &[u8::from(principal.issuer().is_some())]);
+                part(write, principal.issuer().unwrap_or_default().as_bytes());
+                part(write, principal.subject().as_bytes());
+            }
+            Repr::Credential(principal) => {
+                write(&[6]);
+                part(write, &[u8::from(principal.issuer().is_some())]);
+                part(write, principal.issuer().unwrap_or_default().as_bytes());
+                part(write, principal.credential_id().unwrap_or_default().as_bytes());
+            }
+            Repr::Several(keys) => {
+                write(&[7]);
+                write(&(keys.len() as u64).to_le_bytes());
+                keys.iter().for_each(|key| key.write_to(write));
+            }
+        }
     }
 }
 
@@ -99,6 +162,8 @@ impl fmt::Debug for Key<'_> {
         f.write_str(match &self.0 {
             Repr::Addr(_) => "Key(address)",
             Repr::Principal(_) => "Key(principal)",
+            Repr::Credential(_) => "Key(credential)",
+            Repr::Several(_) => "Key(tuple)",
             Repr::Number(_) => "Key(number)",
             Repr::Bytes(_) => "Key(text)",
             Repr::Unknown => "Key(unknown)",

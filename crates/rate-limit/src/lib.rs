@@ -34,21 +34,35 @@
 //!
 //! # Behaviour
 //!
-//! 1. **Key.** [`PerClientAddr`], [`PerPrincipal`], [`Global`] or a closure in a [`KeyFn`] says whose bucket a
-//!    request takes from. A request without a key takes from one bucket that all such requests share, or is
-//!    refused, see [`MissingKey`]; it is never unlimited, and never an error. For the first one by address or by
-//!    principal, what is missing in the stack is reported once, with its fix.
+//! 1. **Key.** [`PerClientAddr`], [`PerPrincipal`], [`PerTenant`], [`PerCredential`], [`PerHeader`], [`PerRoute`],
+//!    [`PerMethod`], [`Global`], a tuple of them or a closure in a [`KeyFn`] says whose bucket a request takes from.
+//!    A request without a key takes from one bucket that all such requests share, or is refused, see
+//!    [`MissingKey`]; it is never unlimited, and never an error. What is missing in the stack is reported once, with
+//!    its fix; by principal only when no request has one, since some paths may be open to all.
 //! 2. **Decision.** A bucket holds `burst` requests and fills by one every `period / limit`. A request that finds
-//!    it empty is refused and takes nothing. Time is read once per request, shared with the other layers.
-//! 3. **Refusal.** HTTP: 429 with `Retry-After`, rounded up to whole seconds and at least 1, `Cache-Control:
-//!    no-store`, and a problem (RFC 9457) of the registered type `quota-exceeded` that names the policy in
+//!    it empty is refused and takes nothing. A [sliding window](RateLimitLayer::with_sliding_window) is there too.
+//!    Time is read once per request, shared with the other layers.
+//! 3. **Several limits** of one layer, [added](RateLimitLayer::and) one by one, are decided together: a request
+//!    takes from all of them or from none. Each may have [tiers](RateLimitLayer::with_tier), a
+//!    [cost](RateLimitLayer::with_cost_by), a [charge](RateLimitLayer::with_charge) by what became of the request,
+//!    or be a [rehearsal](RateLimitLayer::with_shadow). A bad credential costs a limit by address
+//!    [ten requests more](RateLimitLayer::with_failed_credential_charge).
+//! 4. **Exempt** are CORS preflights, and the [methods](RateLimitLayer::with_exempt_methods),
+//!    [paths](RateLimitLayer::with_exempt_paths) and [addresses](RateLimitLayer::with_allow_list) that are set.
+//! 5. **Refusal.** HTTP: 429 with `Retry-After`, rounded up to whole seconds and at least 1, `Cache-Control:
+//!    no-store`, and a problem (RFC 9457) of the registered type `quota-exceeded` that names the policies in
 //!    `violated-policies`. gRPC: RESOURCE_EXHAUSTED with `RetryInfo`, `QuotaFailure` and `grpc-retry-pushback-ms`.
-//!    A caller that waits as long as it was told is let through, if nobody takes its place.
-//! 4. **Memory.** At most [`with_max_keys`](RateLimitLayer::with_max_keys) keys are remembered, 100 000 by
+//!    A caller that waits as long as it was told is let through, if nobody takes its place. A cost above the burst,
+//!    which no waiting helps, is 413 (INVALID_ARGUMENT).
+//! 6. **Told to callers**, on demand and after authentication only: [`RateLimit` and
+//!    `RateLimit-Policy`](HeaderFields). To handlers: [`Decisions`].
+//! 7. **Memory.** At most [`with_max_keys`](RateLimitLayer::with_max_keys) keys are remembered by a limit, 100 000 by
 //!    default, each in a fixed number of bytes whatever callers send. A new key takes the place of one whose bucket
 //!    is full again, never of one that is still limited. While there is no such place, new keys share a bucket of
 //!    the same rate; that is counted, and reported once. There is no background task.
-//! 5. **State** belongs to the [`RateLimitLayer`] value and is shared by its clones and its services.
+//! 8. **State** belongs to the [`RateLimitLayer`] value and is shared by its clones and its services.
+//!
+//! [`ConcurrencyLimitLayer`] bounds what is under way at once, until the bodies of the responses have ended.
 //!
 //! # Deployment
 //!
@@ -60,54 +74,88 @@
 //! # Place in a stack
 //!
 //! A limit by address stands after the layer that finds the address and before authentication (phase
-//! `address_limit`), so that a flood of bad credentials costs little; one by principal after authentication (phase
-//! `principal_limit`); [`Global`] in phase `load`. A checked stack does not build in another order. On its own, in
-//! a `ServiceBuilder` or under `Router::layer`, the layer works just as well, with the same needs.
+//! `address_limit`), so that a flood of bad credentials costs little; one by principal, tenant or credential after
+//! authentication (phase `principal_limit`); one by header, route, method or [`Global`] in phase `load`; several,
+//! and tuples, where the latest of them does; and [any of them elsewhere](KeyExtractor::at). A checked stack does
+//! not build in another order. On its own, in a `ServiceBuilder` or under `Router::layer`, the layer works just as
+//! well, with the same needs.
 //!
 //! The wide event gets `rate_limit.policy`, `rate_limit.remaining` and, of a refusal,
-//! `rate_limit.retry_after_seconds`; of several limits the last that decided.
+//! `rate_limit.retry_after_seconds`, of the tightest limit of the layer that decided last;
+//! `rate_limit.shared_bucket` (`no_key`, `overflow`) when the bucket is not the caller's own; and
+//! `rate_limit.would_refuse` with the name of a rehearsal.
 //!
 //! # Features
 //!
 //! All off by default.
 //!
-//! - `metrics`: `bartizan_rate_limit_decisions_total{policy,outcome}` with the outcomes `allowed`, `limited` and
-//!   `no_key`, `bartizan_rate_limit_keys{policy}` (idle ones too: it never falls),
+//! - `metrics`: `bartizan_rate_limit_decisions_total{policy,outcome}` with the outcomes `allowed`, `limited`,
+//!   `would_limit` and `no_key` (of a request that one limit refuses, those that would have allowed it count
+//!   nothing), `bartizan_rate_limit_keys{policy}` (idle ones too: it never falls),
 //!   `bartizan_rate_limit_evictions_total{policy}` for keys that gave their place to a new one,
 //!   `bartizan_rate_limit_overflows_total{policy}` for requests of keys without a place.
+//! - `outbound`: `OutboundRateLimitLayer`, which keeps a client within the limits of those it calls. Needs tokio.
+//! - `scope`: outgoing calls that wait keep the deadline of the request they are made for.
 //! - `serde`: a [`Rate`] in a configuration is its text, `50/s burst 100`.
 //! - `tracing`: faults are `tracing` events instead of lines on standard error.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod after;
+mod body;
+mod charge;
+mod concurrency;
 mod config;
 mod decision;
+mod exempt;
 mod extract;
 mod fingerprint;
+mod future;
 mod gcra;
 mod head;
+mod headers;
 mod key;
+mod keys;
 mod layer;
+mod limit;
 mod limiter;
+#[cfg(feature = "outbound")]
+mod outbound;
+mod phases;
 mod policy;
+mod quota;
 mod rate;
 mod rate_text;
 mod refusal;
 mod service;
 mod store;
 mod telemetry;
+mod window;
 
 pub use self::{
+    body::LimitedBody,
+    charge::Charge,
+    concurrency::{ConcurrencyLimit, ConcurrencyLimitFuture, ConcurrencyLimitLayer, Permit},
     config::{ConfigError, MissingKey},
-    decision::Decision,
-    extract::{Global, KeyExtractor, KeyFn, PerClientAddr, PerPrincipal},
+    decision::{Decision, Decisions},
+    extract::{
+        At, Global, KeyExtractor, KeyFn, PerClientAddr, PerCredential, PerHeader, PerMethod, PerPrincipal,
+        PerRoute, PerTenant,
+    },
+    future::RateLimitFuture,
     head::RequestHead,
+    headers::{HeaderFields, Reset},
     key::Key,
-    layer::{RateLimitLayer, Unkeyed},
+    keys::{And, Keys, Unkeyed},
+    layer::RateLimitLayer,
     limiter::Limiter,
+    phases::Latest,
     rate::Rate,
     service::RateLimit,
 };
+
+#[cfg(feature = "outbound")]
+pub use self::outbound::{OutboundRateLimit, OutboundRateLimitFuture, OutboundRateLimitLayer};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

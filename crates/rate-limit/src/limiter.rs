@@ -1,15 +1,16 @@
 //! The decision for many keys, without tower.
 
-use std::{num::NonZeroU32, time::Instant};
+use std::time::Instant;
 
 use bartizan_core::Clock;
 
 use crate::{
-    ConfigError, Decision, Key, Rate,
+    Charge, ConfigError, Decision, Key, Rate,
     config::{DEFAULT_MAX_KEYS, checked_max_keys},
     fingerprint::Secret,
-    gcra::Gcra,
-    store::{Place, Store},
+    limit::{checked_windows, nanos_since},
+    quota::Quota,
+    store::Memory,
 };
 
 /// A bucket per key, in bounded memory: what [`RateLimitLayer`](crate::RateLimitLayer) asks, and you may too.
@@ -37,24 +38,29 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Limiter {
-    rate: Rate,
-    gcra: Gcra,
+    quota: Quota,
+    sliding: bool,
     clock: Clock,
-    /// Where the store's time starts.
+    /// Where the memory's time starts.
     epoch: Instant,
-    store: Store,
+    memory: Memory,
 }
 
 impl Limiter {
     /// A limiter for at most 100 000 keys, with the system's clock.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self::build(rate, DEFAULT_MAX_KEYS, Clock::system(), Secret::random())
+        Self::build(rate, false, DEFAULT_MAX_KEYS, Clock::system())
     }
 
-    pub(crate) fn build(rate: Rate, max_keys: usize, clock: Clock, secret: Secret) -> Self {
-        let epoch = clock.now();
-        Self { rate, gcra: Gcra::new(rate.quota()), clock, epoch, store: Store::new(max_keys, secret) }
+    fn build(rate: Rate, sliding: bool, max_keys: usize, clock: Clock) -> Self {
+        Self {
+            quota: Quota::new("", rate, sliding),
+            sliding,
+            epoch: clock.now(),
+            clock,
+            memory: Memory::new(sliding, max_keys, Secret::random()),
+        }
     }
 
     /// Remembers at most so many keys. Forgets those it has.
@@ -63,15 +69,24 @@ impl Limiter {
     ///
     /// When `max_keys` is 0 or more than 2^30.
     pub fn with_max_keys(self, max_keys: usize) -> Result<Self, ConfigError> {
-        let store = Store::new(checked_max_keys(max_keys)?, Secret::random());
-        Ok(Self { store, ..self })
+        Ok(Self::build(self.quota.rate, self.sliding, checked_max_keys(max_keys)?, self.clock))
+    }
+
+    /// Counts by a sliding window rather than a bucket, see
+    /// [`RateLimitLayer::with_sliding_window`](crate::RateLimitLayer::with_sliding_window). Forgets the keys it has.
+    ///
+    /// # Errors
+    ///
+    /// When the rate has a burst other than its limit.
+    pub fn with_sliding_window(self) -> Result<Self, ConfigError> {
+        checked_windows(&[self.quota.rate])?;
+        Ok(Self::build(self.quota.rate, true, self.memory.max_keys(), self.clock))
     }
 
     /// Reads this clock. Forgets the keys it has: their times mean nothing to it.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
-        let store = Store::new(self.store.max_keys(), Secret::random());
-        Self { epoch: clock.now(), clock, store, ..self }
+        Self::build(self.quota.rate, self.sliding, self.memory.max_keys(), clock)
     }
 
     /// Asks for one request of `key`, now.
@@ -86,44 +101,27 @@ impl Limiter {
 
     /// The same at a reading of the limiter's clock that the caller has already.
     pub fn check_n_at(&self, key: &Key<'_>, n: u32, now: Instant) -> Decision {
-        self.explain(n, &self.decide(key, n, now))
+        let key = self.memory.fingerprint(key);
+        let (allowed, level) = self.memory.spend(key, &self.quota, nanos_since(self.epoch, now), n);
+        Decision::new(self.quota.rate, n, allowed, level)
+    }
+
+    /// Charges `key` or gives back to it, now, whatever its bucket holds. What is left then.
+    ///
+    /// A key may be in debt by one whole burst at most, and have its bucket full at most.
+    pub fn settle(&self, key: &Key<'_>, charge: Charge) -> Decision {
+        let now = nanos_since(self.epoch, self.clock.now());
+        let level = self.memory.settle(self.memory.fingerprint(key), self.quota.rate, now, charge);
+        Decision::new(self.quota.rate, 0, true, level)
     }
 
     /// The rate.
     pub fn rate(&self) -> Rate {
-        self.rate
+        self.quota.rate
     }
 
     /// How many keys are remembered.
     pub fn keys(&self) -> usize {
-        self.store.keys()
+        self.memory.keys()
     }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    #[inline]
-    pub(crate) fn decide(&self, key: &Key<'_>, n: u32, now: Instant) -> Verdict {
-        // After 584 years of nanoseconds it starts again, and the store, whose time never goes back, stands still.
-        let age = now.saturating_duration_since(self.epoch);
-        let now = age.as_secs().wrapping_mul(1_000_000_000).wrapping_add(age.subsec_nanos().into());
-        // Neither zero nor more than the bucket ever holds is a question for the algorithm.
-        let cost = NonZeroU32::new(n).filter(|cost| cost.get() <= self.rate.capacity());
-        let measured = self.store.measure(key, now, |backlog| self.gcra.take(backlog, cost?));
-        Verdict { allowed: n == 0 || measured.taken, backlog: measured.backlog, place: measured.place }
-    }
-
-    /// All that a verdict on a request of cost `n` tells.
-    pub(crate) fn explain(&self, n: u32, verdict: &Verdict) -> Decision {
-        Decision::new(self.rate, n, verdict.allowed, verdict.backlog)
-    }
-}
-
-/// The part of a decision that every request needs.
-pub(crate) struct Verdict {
-    pub(crate) allowed: bool,
-    /// Nanoseconds until the bucket is full again.
-    backlog: u64,
-    pub(crate) place: Place,
 }

@@ -1,168 +1,273 @@
-//! One named limit: what a layer and all its services share.
+//! The limits of one layer: what it and all its services share.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Instant};
 
-use bartizan_core::{Fact, Fault, QuotaViolation, Rejection, RequestContext, RequestEvent};
+use bartizan_core::{Clock, Fact, Rejection, RequestContext, RequestEvent};
+
+use http::Extensions;
 
 use crate::{
-    Decision, Key, KeyExtractor, Limiter, MissingKey, RequestHead,
+    Decision, Decisions, Key, RequestHead,
     config::Settings,
-    fingerprint::Secret,
+    headers::Fields,
+    keys::{Describe, Keys},
+    limit::{Limit, LimitSettings},
     refusal,
-    store::Place,
-    telemetry::{Outcome, Telemetry},
+    store::{Ask, Note, Place, decide, decide_one},
+    telemetry::Outcome,
 };
 
-/// What a request costs.
-const COST: u32 = 1;
+pub(crate) const LAYER: &str = "rate_limit";
 
+/// The most limits that one layer takes.
+pub(crate) const MOST_LIMITS: usize = 8;
+
+/// All limits of a layer, and their keys.
 pub(crate) struct Policy<K> {
-    settings: Settings,
-    key: Arc<K>,
-    /// The name unless the settings have one.
-    key_name: &'static str,
-    key_fault: fn(&K) -> Option<Fault>,
-    quota: QuotaViolation,
-    limiter: Limiter,
-    no_key: Option<Fault>,
-    no_room: Fault,
-    telemetry: Telemetry,
+    pub(crate) keys: Arc<K>,
+    pub(crate) shared: Arc<Shared>,
 }
 
-impl<K> Policy<K> {
-    pub(crate) const LAYER: &'static str = "rate_limit";
+/// What does not depend on the type of the keys, and outlives a decision.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) limits: Box<[Limit]>,
+    /// Whether anything is done after the decision.
+    notes: bool,
+    /// Whether the head of a response matters.
+    pub(crate) watches: bool,
+    /// Whether the end of a response's body may.
+    pub(crate) charges: bool,
+}
 
-    pub(crate) fn new(
-        settings: Settings,
-        key: Arc<K>,
-        key_name: &'static str,
-        key_fault: fn(&K) -> Option<Fault>,
-    ) -> Self {
-        let name = settings.name.clone().unwrap_or(Cow::Borrowed(key_name));
-        let description = format!("The limit is {}.", settings.rate);
-        let secret = settings.seed.map_or_else(Secret::random, Secret::fixed);
-        Self {
-            limiter: Limiter::build(settings.rate, settings.max_keys, settings.clock.clone(), secret),
-            no_key: key_fault(&key),
-            no_room: Fault::new(
-                Self::LAYER,
-                "more keys are limited at once than are remembered: new ones share a bucket",
-                "raise `with_max_keys`, or stop the flood of keys",
-            ),
-            telemetry: Telemetry::new(&name, &settings.target),
-            settings,
-            key,
-            key_name,
-            key_fault,
-            quota: QuotaViolation { subject: name, description: Cow::Owned(description) },
+/// What is noted of a request that may go on; most have one limit.
+#[derive(Debug)]
+pub(crate) struct Notes {
+    first: Note,
+    #[expect(clippy::box_collection, reason = "a third of the size in every future that has none")]
+    more: Option<Box<Vec<Note>>>,
+}
+
+impl Notes {
+    #[inline]
+    fn of(asks: &[Ask<'_>]) -> Option<Self> {
+        let (first, more) = asks.split_first()?;
+        let note = |(index, ask): (u16, &Ask<'_>)| ask.note(index);
+        let more = (!more.is_empty()).then(|| Box::new((1..).zip(more).map(note).collect()));
+        Some(Self { first: first.note(0), more })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Note> + Clone {
+        std::iter::once(&self.first).chain(self.more.iter().flat_map(|more| more.iter()))
+    }
+}
+
+impl<K: Describe> Policy<K> {
+    pub(crate) fn new(settings: Settings, limits: &[LimitSettings], keys: Arc<K>) -> Self {
+        let mut infos = Vec::new();
+        keys.describe(&mut infos);
+        let epoch = settings.clock.now();
+        let limits: Box<[Limit]> = limits
+            .iter()
+            .cloned()
+            .zip(infos)
+            .map(|(limit, info)| Limit::new(limit, info, epoch, &settings.target))
+            .collect();
+        let charges = limits.iter().any(Limit::charges);
+        let watches = charges
+            || settings.headers.is_some()
+            || limits.iter().any(|limit| limit.failed_credential_charge > 0);
+        let notes = watches || settings.extension;
+        Self { keys, shared: Arc::new(Shared { settings, limits, notes, watches, charges }) }
+    }
+}
+
+impl<K: Keys> Policy<K> {
+    /// Lets a request pass, or says why not.
+    #[inline]
+    pub(crate) fn admit(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
+        const { assert!(K::COUNT <= MOST_LIMITS, "a layer takes at most 8 limits") }
+        let shared = &self.shared;
+        if shared.settings.exempt.covers(head) {
+            return Ok(None);
+        }
+        if K::COUNT == 1 {
+            let mut key = None;
+            self.keys.each(head, &mut |found| key = found);
+            let mut ask = shared.ask(0, key, head)?;
+            decide_one(&mut ask, shared.now(head));
+            shared.conclude(std::slice::from_ref(&ask), head)
+        } else {
+            self.admit_several(head)
         }
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The same limit with another setting and empty state.
-    pub(crate) fn with(&self, set: impl FnOnce(&mut Settings)) -> Self {
-        let mut settings = self.settings.clone();
-        set(&mut settings);
-        Self::new(settings, Arc::clone(&self.key), self.key_name, self.key_fault)
+    #[inline(never)]
+    fn admit_several(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
+        let shared = &self.shared;
+        let mut keys: [Option<Key<'_>>; MOST_LIMITS] = [const { None }; MOST_LIMITS];
+        let mut places = keys.iter_mut();
+        self.keys.each(head, &mut |key| {
+            if let Some(place) = places.next() {
+                *place = key;
+            }
+        });
+        let mut asks = Vec::with_capacity(K::COUNT);
+        for (index, key) in keys.into_iter().take(K::COUNT).enumerate() {
+            asks.push(shared.ask(index, key, head)?);
+        }
+        decide(&mut asks, shared.now(head));
+        shared.conclude(&asks, head)
     }
 }
 
-impl<K: KeyExtractor> Policy<K> {
-    /// Lets a request pass, or says why not.
+impl Shared {
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.settings.clock
+    }
+
+    /// The question of one limit.
+    #[inline(always)]
+    pub(crate) fn ask<'a>(
+        &'a self,
+        limit: usize,
+        key: Option<Key<'a>>,
+        head: &RequestHead<'a>,
+    ) -> Result<Ask<'a>, Rejection> {
+        let limit = &self.limits[limit];
+        limit.ask(key, head).ok_or_else(|| refuse_keyless(limit, head))
+    }
+
+    /// The reading that counts for a request.
     #[inline]
-    pub(crate) fn admit(&self, head: &RequestHead<'_>) -> Result<(), Rejection> {
-        let key = match self.key.key(head) {
-            Some(key) => key,
-            None => self.keyless(head)?,
-        };
-        let clock = self.limiter.clock();
-        let now = head.context().map_or_else(|| clock.now(), |context| context.arrived(clock));
-        let verdict = self.limiter.decide(&key, COST, now);
-        if verdict.place != Place::Known {
-            self.placed(verdict.place);
+    pub(crate) fn now(&self, head: &RequestHead<'_>) -> Instant {
+        let clock = self.clock();
+        head.context().map_or_else(|| clock.now(), |context| context.arrived(clock))
+    }
+
+    /// What follows from the answers of all limits. Notes are taken when the response must be looked at, or the
+    /// handler wants to know.
+    // Where there is one limit, nothing is left of the loops.
+    #[inline(always)]
+    pub(crate) fn conclude(
+        &self,
+        asks: &[Ask<'_>],
+        head: &RequestHead<'_>,
+    ) -> Result<Option<Notes>, Rejection> {
+        let refused = asks.iter().any(Ask::refuses);
+        for ask in asks {
+            if ask.answer.place != Place::Known {
+                ask.limit.placed(ask.answer.place);
+            }
+            ask.limit.telemetry.decided(match (ask.answer.allowed, ask.limit.is_rehearsal()) {
+                // What another limit refused was not let through by this one.
+                (true, _) if refused => continue,
+                (true, _) => Outcome::Allowed,
+                (false, false) => Outcome::Limited,
+                (false, true) => Outcome::WouldLimit,
+            });
         }
         if let Some(event) = head.context().map(RequestContext::event)
             && event.is_enabled()
         {
-            self.record(event, &self.limiter.explain(COST, &verdict));
+            record(event, asks);
         }
-        if verdict.allowed {
-            self.telemetry.decided(Outcome::Allowed);
-            Ok(())
-        } else {
-            self.telemetry.decided(Outcome::Limited);
-            let decision = self.limiter.explain(COST, &verdict);
-            Err(refusal::limited(self.quota.clone(), decision.retry_after()))
+        if refused {
+            return Err(self.refuse(asks, head));
         }
-    }
-
-    /// The key of a request that has none.
-    #[cold]
-    fn keyless(&self, head: &RequestHead<'_>) -> Result<Key<'static>, Rejection> {
-        if let Some(fault) = &self.no_key {
-            fault.report();
-        }
-        match self.settings.missing {
-            MissingKey::Shared => Ok(Key::unknown()),
-            MissingKey::Refuse => {
-                if let Some(event) = head.context().map(RequestContext::event) {
-                    self.record_policy(event);
-                }
-                self.telemetry.decided(Outcome::NoKey);
-                Err(refusal::keyless())
-            }
-        }
-    }
-
-    /// Notes what a new key did to the store.
-    #[cold]
-    fn placed(&self, place: Place) {
-        match place {
-            Place::Known | Place::None => return,
-            Place::New => {}
-            Place::Evicted => self.telemetry.evicted(),
-            Place::Overflow => {
-                self.telemetry.overflowed();
-                self.no_room.report();
-            }
-        }
-        // At the bound too, for a recorder that was installed since, and when two threads set it out of order.
-        self.telemetry.keys(self.limiter.keys());
+        Ok(if self.notes { Notes::of(asks) } else { None })
     }
 
     #[cold]
-    fn record(&self, event: &RequestEvent, decision: &Decision) {
-        self.record_policy(event);
-        event.record("rate_limit.remaining", decision.remaining());
-        if let Some(delay) = decision.retry_after() {
-            event.record("rate_limit.retry_after_seconds", delay.as_secs_f64());
-        }
+    fn refuse(&self, asks: &[Ask<'_>], head: &RequestHead<'_>) -> Rejection {
+        let rejection = refusal::limited(asks, head.protocol());
+        let Some(headers) = self.settings.headers else { return rejection };
+        let notes = Notes::of(asks);
+        let fields = notes.map(|notes| headers.of(self, &notes, rejection.retry_after()));
+        let pairs = fields.into_iter().flat_map(Fields::into_pairs);
+        pairs.fold(rejection, |rejection, (name, value)| rejection.with_header(name, value))
     }
 
-    /// `record` makes nothing of it while nobody reads the event, but a copy of the name would be made.
-    fn record_policy(&self, event: &RequestEvent) {
-        if event.is_enabled() {
-            let name = match &self.quota.subject {
-                Cow::Borrowed(name) => Fact::from(*name),
-                Cow::Owned(name) => Fact::from(name.clone()),
-            };
-            event.record("rate_limit.policy", name);
-        }
+    /// The limit of a note.
+    pub(crate) fn limit(&self, note: &Note) -> &Limit {
+        &self.limits[usize::from(note.limit)]
+    }
+
+    /// All that a note tells.
+    pub(crate) fn decision(&self, note: &Note) -> Decision {
+        Decision::new(self.limit(note).quota(note.quota).rate, note.cost, note.allowed, note.level)
+    }
+
+    /// Shows handlers what was decided. A layer further out may have left its own.
+    #[cold]
+    pub(crate) fn show(&self, notes: &Notes, extensions: &mut Extensions) {
+        let all: &mut Decisions = extensions.get_or_insert_default();
+        all.0.extend(notes.iter().map(|note| (self.limit(note).name().clone(), self.decision(note))));
     }
 }
 
-/// Leaves out the key, which may hold credentials.
+/// The request has no key, and its limit lets none such in.
+#[cold]
+fn refuse_keyless(limit: &Limit, head: &RequestHead<'_>) -> Rejection {
+    if let Some(event) = head.context().map(RequestContext::event) {
+        record_policy(event, limit);
+    }
+    limit.telemetry.decided(Outcome::NoKey);
+    refusal::keyless(LAYER)
+}
+
+/// Notes the tightest of the limits: the one that keeps a refused caller out longest, else that with least left.
+#[cold]
+fn record(event: &RequestEvent, asks: &[Ask<'_>]) {
+    let tightest = asks.iter().min_by_key(|ask| {
+        let decision = ask.decision();
+        // No time is told where no waiting helps.
+        let wait = decision.retry_after().map_or(u128::MAX, |wait| wait.as_nanos());
+        let wait = if ask.answer.allowed { 0 } else { wait };
+        (!ask.refuses(), u128::MAX - wait, decision.remaining())
+    });
+    let Some(ask) = tightest else { return };
+    let decision = ask.decision();
+    record_policy(event, ask.limit);
+    event.record("rate_limit.remaining", decision.remaining());
+    if let Some(delay) = decision.retry_after() {
+        event.record("rate_limit.retry_after_seconds", delay.as_secs_f64());
+    }
+    if let Some(shared) = asks.iter().find_map(shared_bucket) {
+        event.record("rate_limit.shared_bucket", shared);
+    }
+    let would_refuse = |ask: &&Ask<'_>| !ask.answer.allowed && ask.limit.is_rehearsal();
+    if let Some(ask) = asks.iter().find(would_refuse) {
+        event.record("rate_limit.would_refuse", name(ask.limit));
+    }
+}
+
+/// Why a request took from a bucket that is not its own.
+fn shared_bucket(ask: &Ask<'_>) -> Option<&'static str> {
+    if ask.key.is_unknown() {
+        Some("no_key")
+    } else {
+        (ask.answer.place == Place::Overflow).then_some("overflow")
+    }
+}
+
+/// `record` makes nothing of it while nobody reads the event, but a copy of the name would be made.
+fn record_policy(event: &RequestEvent, limit: &Limit) {
+    if event.is_enabled() {
+        event.record("rate_limit.policy", name(limit));
+    }
+}
+
+fn name(limit: &Limit) -> Fact {
+    match limit.name() {
+        std::borrow::Cow::Borrowed(name) => Fact::from(*name),
+        std::borrow::Cow::Owned(name) => Fact::from(name.clone()),
+    }
+}
+
+/// Leaves out the keys, which may hold credentials.
 impl<K> fmt::Debug for Policy<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy")
-            .field("name", &self.quota.subject)
-            .field("rate", &self.settings.rate.to_string())
-            .field("max_keys", &self.settings.max_keys)
-            .field("missing", &self.settings.missing)
-            .field("keys", &self.limiter.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("Policy").field("limits", &self.shared.limits).finish_non_exhaustive()
     }
 }

@@ -124,7 +124,12 @@ impl Rate {
         Duration::from_nanos(self.interval)
     }
 
-    /// The same in nanoseconds.
+    /// The period in nanoseconds.
+    pub(crate) fn period_nanos(self) -> u64 {
+        self.period
+    }
+
+    /// The interval in nanoseconds.
     pub(crate) fn interval_nanos(self) -> u64 {
         self.interval
     }

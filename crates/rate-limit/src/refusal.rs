@@ -2,28 +2,49 @@
 
 use std::time::Duration;
 
-use bartizan_core::{QuotaViolation, Reason, Rejection};
+use bartizan_core::{Protocol, Reason, Rejection};
+
+use crate::{policy::LAYER, store::Ask};
 
 /// The problem type that IANA registers for an exhausted quota.
-const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+pub(crate) const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
-const LAYER: &str = "rate_limit";
+/// The one for a service that has less to give than usual.
+pub(crate) const REDUCED_CAPACITY: &str =
+    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
 
-/// The caller is over the quota, and may come again after `retry_after`.
+/// Some of `asks` refuse. The caller may come again when all of those would let it pass.
 #[cold]
-pub(crate) fn limited(quota: QuotaViolation, retry_after: Option<Duration>) -> Rejection {
-    let rejection =
-        Rejection::new(Reason::RateLimited).with_layer(LAYER).with_type(QUOTA_EXCEEDED).with_quota(quota);
-    match retry_after {
-        Some(delay) => rejection.with_retry_after(delay),
-        None => rejection,
+pub(crate) fn limited(asks: &[Ask<'_>], protocol: Protocol) -> Rejection {
+    let refusing = || asks.iter().filter(|ask| ask.refuses());
+    let mut longest = Duration::ZERO;
+    for ask in refusing() {
+        match ask.decision().retry_after() {
+            Some(delay) => longest = longest.max(delay),
+            None => return never(protocol),
+        }
     }
+    let detail = refusing().next().map_or("", |ask| ask.limit.refusal);
+    let rejection = Rejection::new(Reason::RateLimited)
+        .with_layer(LAYER)
+        .with_type(QUOTA_EXCEEDED)
+        .with_detail(detail)
+        .with_retry_after(longest);
+    refusing().fold(rejection, |rejection, ask| rejection.with_quota(ask.limit.violation.clone()))
+}
+
+/// The request costs more than the quota ever holds: waiting does not help (RL-01).
+fn never(protocol: Protocol) -> Rejection {
+    let reason = if protocol.is_grpc() { Reason::MalformedRequest } else { Reason::ContentTooLarge };
+    Rejection::new(reason)
+        .with_layer(LAYER)
+        .with_detail("The request costs more than the quota ever allows. Ask for less at once.")
 }
 
 /// The request has no key, and such requests are not let in.
 #[cold]
-pub(crate) fn keyless() -> Rejection {
+pub(crate) fn keyless(layer: &'static str) -> Rejection {
     Rejection::new(Reason::PermissionDenied)
-        .with_layer(LAYER)
-        .with_detail("The request does not tell what its rate limit counts by, and is not let in without.")
+        .with_layer(layer)
+        .with_detail("The request does not tell what its limit counts by, and is not let in without.")
 }

@@ -6,12 +6,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Face, ResponseBody, ResponseFuture};
-use http::{Request, Response};
+use bartizan_core::{Face, Rejection};
+use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{KeyExtractor, RequestHead, policy::Policy};
+use crate::{
+    LimitedBody, RateLimitFuture, RequestHead,
+    after::After,
+    keys::Keys,
+    policy::{Notes, Policy, Shared},
+};
 
 /// The service of [`RateLimitLayer`](crate::RateLimitLayer). Clones share the limit.
 pub struct RateLimit<S, K> {
@@ -28,22 +33,58 @@ impl<S, K> RateLimit<S, K> {
 impl<S, K, ReqBody, ResBody> Service<Request<ReqBody>> for RateLimit<S, K>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    K: KeyExtractor,
+    K: Keys,
     ResBody: Body,
 {
-    type Response = Response<ResponseBody<ResBody>>;
+    type Response = Response<LimitedBody<ResBody>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = RateLimitFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.policy.admit(&RequestHead::of(&request)) {
-            Ok(()) => ResponseFuture::forward(self.inner.call(request)),
-            Err(rejection) => ResponseFuture::refuse(rejection, Face::of(&request)),
+        let notes = match self.policy.admit(&RequestHead::of(&request)) {
+            Ok(notes) => notes,
+            Err(rejection) => return refuse(rejection, &request),
+        };
+        let Some(notes) = notes else { return RateLimitFuture::forward(self.inner.call(request), None) };
+        let shared = &self.policy.shared;
+        if shared.settings.extension || shared.charges {
+            return call_noted(&mut self.inner, request, notes, shared);
         }
+        RateLimitFuture::forward(self.inner.call(request), Some(After::new(Arc::clone(shared), notes)))
+    }
+}
+
+#[cold]
+fn refuse<B, F>(rejection: Rejection, request: &Request<B>) -> RateLimitFuture<F> {
+    RateLimitFuture::refuse(rejection, Face::of(request))
+}
+
+/// Calls where the handler wants to know what was decided, or the end of the response matters. Apart, so that it is
+/// not in the way of others.
+#[inline(never)]
+fn call_noted<S, B>(
+    inner: &mut S,
+    mut request: Request<B>,
+    notes: Notes,
+    shared: &Arc<Shared>,
+) -> RateLimitFuture<S::Future>
+where
+    S: Service<Request<B>>,
+{
+    if shared.settings.extension {
+        shared.show(&notes, request.extensions_mut());
+    }
+    let after = shared.watches.then(|| After::new(Arc::clone(shared), notes));
+    match after {
+        Some(after) if shared.charges => {
+            let (face, head) = (Face::of(&request), request.method() == Method::HEAD);
+            RateLimitFuture::observe(inner.call(request), after, face.protocol(), head)
+        }
+        after => RateLimitFuture::forward(inner.call(request), after),
     }
 }
 

@@ -5,6 +5,8 @@
 pub(crate) enum Outcome {
     Allowed,
     Limited,
+    /// Would have been refused, and this is a rehearsal.
+    WouldLimit,
     /// Refused because it has no key.
     NoKey,
 }
@@ -56,6 +58,7 @@ mod enabled {
     struct Handles {
         allowed: Counter,
         limited: Counter,
+        would_limit: Counter,
         no_key: Counter,
         keys: Gauge,
         evictions: Counter,
@@ -73,6 +76,7 @@ mod enabled {
                 match outcome {
                     Outcome::Allowed => &handles.allowed,
                     Outcome::Limited => &handles.limited,
+                    Outcome::WouldLimit => &handles.would_limit,
                     Outcome::NoKey => &handles.no_key,
                 }
                 .increment(1);
@@ -112,6 +116,7 @@ mod enabled {
             Self {
                 allowed: decisions("allowed"),
                 limited: decisions("limited"),
+                would_limit: decisions("would_limit"),
                 no_key: decisions("no_key"),
                 keys: recorder.register_gauge(&own(KEYS), &METADATA),
                 evictions: recorder.register_counter(&own(EVICTIONS), &METADATA),

@@ -1,7 +1,10 @@
 //! What every layer keeps.
 
 use bartizan_core::{ClientAddr, Principal, Reason, RequestContext};
-use bartizan_rate_limit::{Global, MissingKey, PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
+use bartizan_rate_limit::{
+    Charge, ConcurrencyLimitLayer, Global, HeaderFields, MissingKey, PerClientAddr, PerMethod, PerPrincipal,
+    Rate, RateLimitLayer,
+};
 use http::Request;
 
 fn from_client(request: &mut Request<()>) {
@@ -46,4 +49,32 @@ fn a_global_limit_keeps_the_contract_without_any_other_layer() {
     bartizan_testkit::contract(|| RateLimitLayer::new(many()).by(Global))
         .refuse_after(3, Reason::RateLimited, || RateLimitLayer::new(few()).by(Global))
         .check();
+}
+
+#[test]
+fn several_limits_that_charge_and_tell_keep_the_contract() {
+    let layer = |rate| {
+        RateLimitLayer::new(rate)
+            .by(PerPrincipal)
+            .and(many())
+            .by(PerMethod)
+            .with_charge(|_| Charge::Refund(1))
+            .with_headers(HeaderFields::new())
+            .with_extension()
+    };
+    bartizan_testkit::contract(move || layer(many()))
+        .accept(by_billing)
+        .refuse_after(3, Reason::RateLimited, move || layer(few()))
+        .check();
+}
+
+#[test]
+fn lay_01_a_concurrency_limit_keeps_the_contract_and_releases() {
+    bartizan_testkit::contract(|| {
+        ConcurrencyLimitLayer::new(1_000).unwrap().by(PerPrincipal).with_missing_key(MissingKey::Refuse)
+    })
+    .accept(by_billing)
+    .refuse(Reason::PermissionDenied, |_| {})
+    .held(ConcurrencyLimitLayer::in_flight)
+    .check();
 }

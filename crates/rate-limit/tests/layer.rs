@@ -3,26 +3,26 @@
 use std::{convert::Infallible, time::Duration};
 
 use bartizan_core::{
-    ClientAddr, Clock, Fact, ManualClock, Principal, Problem, Rejection, RequestContext, ResponseBody,
-    ServerLayer, fact, phase,
+    ClientAddr, Clock, Fact, ManualClock, Principal, Problem, Rejection, RequestContext, ServerLayer, fact,
+    phase,
 };
 use bartizan_rate_limit::{
-    Global, Key, KeyExtractor, KeyFn, MissingKey, PerClientAddr, PerPrincipal, Rate, RateLimitLayer,
+    Global, Key, KeyFn, Keys, LimitedBody, MissingKey, PerClientAddr, PerPrincipal, Rate, RateLimitLayer,
 };
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
-type Answer = Response<ResponseBody<String>>;
+type Answer = Response<LimitedBody<String>>;
 
-fn service<K: KeyExtractor + 'static>(
+fn service<K: Keys>(
     layer: &RateLimitLayer<K>,
 ) -> impl Service<Request<String>, Response = Answer, Error = Infallible> + use<K> {
     layer.layer(service_fn(async |request: Request<String>| Ok(Response::new(request.into_body()))))
 }
 
-async fn send<K: KeyExtractor + 'static>(layer: &RateLimitLayer<K>, request: Request<String>) -> Answer {
+async fn send<K: Keys>(layer: &RateLimitLayer<K>, request: Request<String>) -> Answer {
     match service(layer).oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},

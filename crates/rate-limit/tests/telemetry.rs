@@ -138,7 +138,7 @@ fn obs_09_callers_cannot_make_series() {
             send(&layer, Some(&device.to_string()));
         }
     });
-    assert_eq!(snapshotter.snapshot().into_vec().len(), 6, "three outcomes, keys, evictions, overflows");
+    assert_eq!(snapshotter.snapshot().into_vec().len(), 7, "four outcomes, keys, evictions, overflows");
 }
 
 #[test]

@@ -6,38 +6,34 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     fingerprint::{Fingerprint, Secret},
     key::Key,
 };
 
-/// The times at which the buckets of all known keys are full again.
+/// What a table remembers of a key.
+pub(crate) trait Bucket: Copy + Default {
+    /// When it holds nothing that a new one would not.
+    fn full_at(&self) -> u64;
+}
+
+/// The buckets of all known keys.
 ///
 /// - There are never more than `max_keys`.
 /// - A bucket is given to another key only when it is full, and so holds nothing that a new one would not.
-/// - A new key that finds the store at its bound, and no full bucket in its shard, shares the shard's overflow
+/// - A new key that finds the table at its bound, and no full bucket in its shard, shares the shard's overflow
 ///   bucket. It is neither refused nor unlimited.
 /// - The work for one key is bounded by the size of a shard, and usually is one look-up. Up to a million keys a
 ///   shard has some hundred buckets; beyond that it grows with `max_keys`.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct Table<B> {
     secret: Secret,
-    shards: Box<[Padded<Mutex<Shard>>]>,
+    shards: Box<[Padded<Mutex<Shard<B>>>]>,
     max_keys: usize,
     /// Written when a shard grows, which it stops to do; read only at the bound.
     keys: Padded<AtomicUsize>,
-}
-
-/// What a store did for one key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Measured {
-    /// Nanoseconds until the bucket is full, after the change if there was one.
-    pub(crate) backlog: u64,
-    /// Whether there was one.
-    pub(crate) taken: bool,
-    pub(crate) place: Place,
 }
 
 /// Where a key found its bucket.
@@ -55,7 +51,7 @@ pub(crate) enum Place {
     None,
 }
 
-impl Store {
+impl<B: Bucket> Table<B> {
     pub(crate) fn new(max_keys: usize, secret: Secret) -> Self {
         /// Few enough to be looked through in a microsecond, many enough that shards fill evenly.
         const KEYS_PER_SHARD: usize = 256;
@@ -79,54 +75,50 @@ impl Store {
         self.max_keys
     }
 
-    /// Shows the backlog of `key` to `take`, which says what it is to be then, or `None` for no change.
+    /// What the table remembers instead of the key.
+    #[inline]
+    pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
+        self.secret.fingerprint(key)
+    }
+
+    /// The bucket of a key, and its shard locked until the answer is written or the lock is dropped.
     ///
     /// `now` counts nanoseconds. A reading older than one that the shard has seen counts as that one: a bucket
     /// may have been given away since because it was full then.
-    pub(crate) fn measure(&self, key: &Key<'_>, now: u64, take: impl Fn(u64) -> Option<u64>) -> Measured {
-        let key = self.secret.fingerprint(key);
+    // What it returns is large, and then stays in registers.
+    #[inline(always)]
+    pub(crate) fn lock(&self, key: Fingerprint, now: u64) -> Locked<'_, B> {
         let hash = self.secret.hash(&key);
         // The index takes its position from the lowest bits and its tag from the highest.
         let shard = usize::try_from(hash >> 32).unwrap_or_default() & (self.shards.len() - 1);
         let mut shard = self.shards[shard].0.lock();
         let now = shard.at(now);
-        if let Some(slot) = shard.find(hash, &key) {
-            return measured(&mut slot.full_at, now, take, Place::Known);
+        match shard.find(hash, &key) {
+            Some(at) => Locked { table: self, shard, hash, key, now, at: At::Known(at) },
+            None => self.lock_new(shard, hash, key, now),
         }
-        self.measure_new(&mut shard, hash, key, now, take)
     }
 
     #[cold]
-    fn measure_new(
-        &self,
-        shard: &mut Shard,
+    fn lock_new<'a>(
+        &'a self,
+        mut shard: MutexGuard<'a, Shard<B>>,
         hash: u64,
         key: Fingerprint,
         now: u64,
-        take: impl Fn(u64) -> Option<u64>,
-    ) -> Measured {
-        let mut full_at = now;
-        let mut measured_new = measured(&mut full_at, now, &take, Place::None);
-        if !measured_new.taken {
-            return measured_new;
-        }
-        let slot = Slot { key, full_at };
-        measured_new.place = if shard.has_spare() && self.reserve() {
-            shard.push(hash, slot, &self.secret);
-            Place::New
+    ) -> Locked<'a, B> {
+        let at = if shard.has_spare() && self.reserve() {
+            At::Reserved
         } else if let Some(victim) = shard.sweep(now) {
-            shard.replace(victim, hash, slot, &self.secret);
-            Place::Evicted
+            At::Idle(victim)
         } else if self.reserve() {
-            shard.push(hash, slot, &self.secret);
-            Place::New
+            At::Reserved
         } else if let Some(victim) = shard.search(now) {
-            shard.replace(victim, hash, slot, &self.secret);
-            Place::Evicted
+            At::Idle(victim)
         } else {
-            return measured(&mut shard.overflow, now, take, Place::Overflow);
+            At::Overflow
         };
-        measured_new
+        Locked { table: self, shard, hash, key, now, at }
     }
 
     /// Room for one more key, if there is.
@@ -136,43 +128,129 @@ impl Store {
     }
 }
 
-fn measured(full_at: &mut u64, now: u64, take: impl Fn(u64) -> Option<u64>, place: Place) -> Measured {
-    let backlog = full_at.saturating_sub(now);
-    match take(backlog) {
-        Some(backlog) => {
-            *full_at = now.saturating_add(backlog);
-            Measured { backlog, taken: true, place }
+/// A key that is being decided on.
+pub(crate) struct Locked<'a, B: Bucket> {
+    table: &'a Table<B>,
+    shard: MutexGuard<'a, Shard<B>>,
+    hash: u64,
+    key: Fingerprint,
+    now: u64,
+    at: At,
+}
+
+/// Where the bucket of a key is, or would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Known(usize),
+    /// In a place of its own that is counted already.
+    Reserved,
+    /// In that of another key, whose bucket is full.
+    Idle(usize),
+    Overflow,
+    Written,
+}
+
+impl<B: Bucket> Locked<'_, B> {
+    /// The time that counts for this decision.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// The bucket as it is.
+    #[inline]
+    pub(crate) fn bucket(&self) -> B {
+        match self.at {
+            At::Known(at) => self.shard.slots.get(at).map(|slot| slot.bucket).unwrap_or_default(),
+            At::Overflow => self.shard.overflow,
+            At::Reserved | At::Idle(_) | At::Written => B::default(),
         }
-        None => Measured { backlog, taken: false, place },
+    }
+
+    /// Where the bucket is while nothing is written.
+    #[inline]
+    pub(crate) fn place(&self) -> Place {
+        match self.at {
+            At::Known(_) => Place::Known,
+            At::Overflow => Place::Overflow,
+            At::Reserved | At::Idle(_) | At::Written => Place::None,
+        }
+    }
+
+    /// The bucket as it shall be.
+    #[inline]
+    pub(crate) fn write(mut self, bucket: B) -> Place {
+        match self.at {
+            At::Known(at) => {
+                let shard = &mut *self.shard;
+                if let Some(slot) = shard.slots.get_mut(at) {
+                    // What is given back may fill it earlier than was known.
+                    shard.none_before = shard.none_before.min(bucket.full_at());
+                    slot.bucket = bucket;
+                }
+                Place::Known
+            }
+            _ => self.write_new(bucket),
+        }
+    }
+
+    #[cold]
+    fn write_new(&mut self, bucket: B) -> Place {
+        let slot = Slot { key: self.key, bucket };
+        let secret = &self.table.secret;
+        match std::mem::replace(&mut self.at, At::Written) {
+            At::Reserved => {
+                self.shard.push(self.hash, slot, secret);
+                Place::New
+            }
+            At::Idle(victim) => {
+                self.shard.replace(victim, self.hash, slot, secret);
+                Place::Evicted
+            }
+            At::Overflow => {
+                self.shard.overflow = bucket;
+                Place::Overflow
+            }
+            At::Known(_) | At::Written => Place::Known,
+        }
+    }
+}
+
+impl<B: Bucket> Drop for Locked<'_, B> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.at == At::Reserved {
+            self.table.keys.0.fetch_sub(1, Relaxed);
+        }
     }
 }
 
 #[derive(Debug, Default)]
-struct Shard {
+struct Shard<B> {
     /// The latest reading seen.
     latest: u64,
     index: HashTable<u32>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<B>>,
     /// Where the next sweep starts.
     hand: usize,
     /// No bucket is full before this.
     none_before: u64,
-    /// When the bucket that new keys share without room is full again.
-    overflow: u64,
+    /// What new keys share without room.
+    overflow: B,
 }
 
-struct Slot {
+struct Slot<B> {
     key: Fingerprint,
-    full_at: u64,
+    bucket: B,
 }
 
-impl std::fmt::Debug for Slot {
+impl<B> std::fmt::Debug for Slot<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Slot({})", self.full_at)
+        f.write_str("Slot")
     }
 }
 
-impl Shard {
+impl<B: Bucket> Shard<B> {
     /// The time that counts for a reading.
     fn at(&mut self, now: u64) -> u64 {
         self.latest = self.latest.max(now);
@@ -180,10 +258,9 @@ impl Shard {
     }
 
     #[inline]
-    fn find(&mut self, hash: u64, key: &Fingerprint) -> Option<&mut Slot> {
-        let slots = &self.slots;
-        let at = *self.index.find(hash, |at| slots[*at as usize].key == *key)?;
-        self.slots.get_mut(at as usize)
+    fn find(&self, hash: u64, key: &Fingerprint) -> Option<usize> {
+        let at = *self.index.find(hash, |at| self.slots[*at as usize].key == *key)?;
+        Some(at as usize)
     }
 
     /// Whether one more bucket needs no memory.
@@ -204,7 +281,7 @@ impl Shard {
         }
         let found = self.walk(self.slots.len(), now);
         if found.is_none() {
-            self.none_before = self.slots.iter().map(|slot| slot.full_at).min().unwrap_or(0);
+            self.none_before = self.slots.iter().map(|slot| slot.bucket.full_at()).min().unwrap_or(0);
         }
         found
     }
@@ -213,31 +290,31 @@ impl Shard {
         for _ in 0..steps.min(self.slots.len()) {
             let at = self.hand;
             self.hand = if at + 1 < self.slots.len() { at + 1 } else { 0 };
-            if self.slots[at].full_at <= now {
+            if self.slots[at].bucket.full_at() <= now {
                 return Some(at);
             }
         }
         None
     }
 
-    fn push(&mut self, hash: u64, slot: Slot, secret: &Secret) {
+    fn push(&mut self, hash: u64, slot: Slot<B>, secret: &Secret) {
         if !self.has_spare() {
             // By half, not by doubling: memory follows the number of keys more closely.
             self.slots.reserve_exact((self.slots.len() / 2).max(16));
         }
-        self.none_before = self.none_before.min(slot.full_at);
+        self.none_before = self.none_before.min(slot.bucket.full_at());
         let at = self.slots.len();
         self.slots.push(slot);
         self.link(at, hash, secret);
     }
 
     /// Gives the bucket at `victim` to another key.
-    fn replace(&mut self, victim: usize, hash: u64, slot: Slot, secret: &Secret) {
+    fn replace(&mut self, victim: usize, hash: u64, slot: Slot<B>, secret: &Secret) {
         let former = secret.hash(&self.slots[victim].key);
         if let Ok(entry) = self.index.find_entry(former, |at| *at as usize == victim) {
             entry.remove();
         }
-        self.none_before = self.none_before.min(slot.full_at);
+        self.none_before = self.none_before.min(slot.bucket.full_at());
         self.slots[victim] = slot;
         self.link(victim, hash, secret);
     }
@@ -253,7 +330,7 @@ impl Shard {
 /// On cache lines of its own, of which common processors fetch two at once.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Padded<T>(T);
+pub(crate) struct Padded<T>(pub(crate) T);
 
 #[cfg(test)]
 mod tests {
@@ -263,17 +340,45 @@ mod tests {
 
     use super::*;
 
+    #[derive(Clone, Copy, Default)]
+    struct Until(u64);
+
+    impl Bucket for Until {
+        fn full_at(&self) -> u64 {
+            self.0
+        }
+    }
+
+    /// What a table did for one key.
+    #[derive(Debug, PartialEq)]
+    struct Measured {
+        backlog: u64,
+        taken: bool,
+        place: Place,
+    }
+
+    /// Shows the backlog of a key to `take`, which says what it is to be then, or `None` for no change.
+    fn measure(table: &Table<Until>, key: u64, now: u64, take: impl Fn(u64) -> Option<u64>) -> Measured {
+        let locked = table.lock(table.fingerprint(&Key::number(key)), now);
+        let now = locked.now();
+        let backlog = locked.bucket().0.saturating_sub(now);
+        match take(backlog) {
+            Some(backlog) => Measured { backlog, taken: true, place: locked.write(Until(now + backlog)) },
+            None => Measured { backlog, taken: false, place: locked.place() },
+        }
+    }
+
     /// One second of a limit of one per second, burst 1: taken when full, else refused.
     fn take(backlog: u64) -> Option<u64> {
         (backlog == 0).then_some(1_000)
     }
 
-    fn store(max_keys: usize) -> Store {
-        Store::new(max_keys, Secret::fixed(7))
+    fn store(max_keys: usize) -> Table<Until> {
+        Table::new(max_keys, Secret::fixed(7))
     }
 
-    fn place(store: &Store, key: u64, now: u64) -> Place {
-        store.measure(&Key::number(key), now, take).place
+    fn place(store: &Table<Until>, key: u64, now: u64) -> Place {
+        measure(store, key, now, take).place
     }
 
     #[test]
@@ -294,7 +399,7 @@ mod tests {
         let store = store(1);
         assert_eq!(place(&store, 1, 0), Place::New);
         let overflow = |key, now| {
-            let measured = store.measure(&Key::number(key), now, take);
+            let measured = measure(&store, key, now, take);
             assert_eq!(measured.place, Place::Overflow);
             measured.taken
         };
@@ -309,14 +414,14 @@ mod tests {
         assert_eq!(place(&store, 1, 0), Place::New);
         assert_eq!(place(&store, 2, 1_000), Place::Evicted);
         // A slow request of the first key, read at 999, when one nanosecond was missing. By now none is.
-        assert_eq!(store.measure(&Key::number(1), 999, take).place, Place::Overflow);
-        assert_eq!(store.measure(&Key::number(2), 0, take).backlog, 1_000);
+        assert_eq!(measure(&store, 1, 999, take).place, Place::Overflow);
+        assert_eq!(measure(&store, 2, 0, take).backlog, 1_000);
     }
 
     #[test]
     fn what_takes_nothing_is_not_remembered() {
         let store = store(1);
-        let measured = store.measure(&Key::number(1), 5, |_| None);
+        let measured = measure(&store, 1, 5, |_| None);
         assert_eq!(measured, Measured { backlog: 0, taken: false, place: Place::None });
         assert_eq!(store.keys(), 0);
     }
@@ -383,7 +488,7 @@ mod tests {
             let (mut own, mut others, mut now) = (HashMap::new(), 0, 0);
             for (key, wait) in steps {
                 now += wait;
-                let measured = store.measure(&Key::number(key), now, take);
+                let measured = measure(&store, key, now, take);
                 let limited = own.values().filter(|full_at| **full_at > now).count();
                 let full_at = match measured.place {
                     Place::Known | Place::New | Place::Evicted => own.entry(key).or_insert(0),
@@ -403,13 +508,13 @@ mod tests {
         }
     }
 
-    impl Store {
+    impl Table<Until> {
         /// The memory in use.
         fn bytes(&self) -> usize {
             let shards = self.shards.iter().map(|shard| {
                 let shard = shard.0.lock();
-                size_of::<Padded<Mutex<Shard>>>()
-                    + shard.slots.capacity() * size_of::<Slot>()
+                size_of::<Padded<Mutex<Shard<Until>>>>()
+                    + shard.slots.capacity() * size_of::<Slot<Until>>()
                     + shard.index.allocation_size()
             });
             shards.sum()

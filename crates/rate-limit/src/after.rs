@@ -1,0 +1,76 @@
+//! What happens to a limit after its request was let through.
+
+use std::{fmt, sync::Arc};
+
+use bartizan_core::{Observer, Outcome, Rejection};
+use http::{HeaderMap, Response};
+
+use crate::{
+    Charge, HeaderFields,
+    policy::{Notes, Shared},
+};
+
+/// What a response is looked at for: charges, refunds, and the fields it gets.
+pub(crate) struct After {
+    shared: Arc<Shared>,
+    notes: Notes,
+}
+
+impl After {
+    #[inline]
+    pub(crate) fn new(shared: Arc<Shared>, notes: Notes) -> Self {
+        Self { shared, notes }
+    }
+
+    /// The head of the response is there.
+    // As part of the caller it leaves the response where that has it.
+    #[inline(always)]
+    pub(crate) fn see<B>(&mut self, response: &mut Response<B>) {
+        // Most responses have no extensions, and those that have one are seldom refusals.
+        if !response.extensions().is_empty()
+            && response.extensions().get().is_some_and(Rejection::is_failed_credential)
+        {
+            self.charge_failed_credential();
+        }
+        if let Some(fields) = self.shared.settings.headers {
+            self.tell(fields, response.headers_mut());
+        }
+    }
+
+    #[inline(never)]
+    fn tell(&self, fields: HeaderFields, headers: &mut HeaderMap) {
+        fields.of(&self.shared, &self.notes, None).add_to(headers);
+    }
+
+    /// An attempt at guessing costs more than a request (KEY-05).
+    #[cold]
+    fn charge_failed_credential(&self) {
+        let shared = &self.shared;
+        let now = shared.clock().now();
+        for note in self.notes.iter().filter(|note| note.allowed) {
+            let limit = shared.limit(note);
+            limit.settle(note, now, Charge::More(limit.failed_credential_charge));
+        }
+    }
+}
+
+impl Observer for After {
+    fn on_response<B>(&mut self, response: &mut Response<B>) {
+        self.see(response);
+    }
+
+    fn on_end(self, outcome: Outcome) {
+        let shared = &self.shared;
+        let now = shared.clock().now();
+        for note in self.notes.iter().filter(|note| note.allowed) {
+            let limit = shared.limit(note);
+            limit.settle(note, now, limit.charge(&outcome));
+        }
+    }
+}
+
+impl fmt::Debug for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("After").field("notes", &self.notes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! What no limit applies to.
+
+use std::net::IpAddr;
+
+use bartizan_core::RequestContext;
+use http::{Method, header};
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::{ConfigError, RequestHead};
+
+/// Requests that pass without being counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Exempt {
+    preflights: bool,
+    methods: Vec<Method>,
+    paths: Vec<Path>,
+    networks: Vec<IpNet>,
+}
+
+#[derive(Clone, Debug)]
+enum Path {
+    Exact(Box<str>),
+    Below(Box<str>),
+}
+
+impl Default for Exempt {
+    fn default() -> Self {
+        Self { preflights: true, methods: Vec::new(), paths: Vec::new(), networks: Vec::new() }
+    }
+}
+
+impl Exempt {
+    pub(crate) fn set_preflights(&mut self, exempt: bool) {
+        self.preflights = exempt;
+    }
+
+    pub(crate) fn add_methods(&mut self, methods: impl IntoIterator<Item = Method>) {
+        self.methods.extend(methods);
+    }
+
+    pub(crate) fn add_path(&mut self, path: &str) -> Result<(), ConfigError> {
+        let (base, below) = path.strip_suffix("/*").map_or((path, false), |base| (base, true));
+        let plain = base.is_empty() || base == "/" || is_plain(base);
+        if !plain || (base.is_empty() && !below) {
+            return Err(ConfigError::new(
+                "exempt_paths",
+                "must start with `/` and have one spelling: no empty, dot or escaped segments, `*` only at the end",
+            ));
+        }
+        self.paths.push(if below { Path::Below(base.into()) } else { Path::Exact(base.into()) });
+        Ok(())
+    }
+
+    pub(crate) fn add_network(&mut self, text: &str) -> Result<(), ConfigError> {
+        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        let network = network
+            .ok_or(ConfigError::new("allow_list", "must be addresses or networks, such as `10.0.0.0/8`"))?;
+        self.networks.push(canonical(network));
+        Ok(())
+    }
+
+    /// Whether nothing but a preflight can be exempt.
+    #[inline]
+    pub(crate) fn covers(&self, head: &RequestHead<'_>) -> bool {
+        (*head.method() == Method::OPTIONS && self.preflights && is_preflight(head))
+            || (!(self.methods.is_empty() && self.paths.is_empty() && self.networks.is_empty())
+                && self.lists(head))
+    }
+
+    fn lists(&self, head: &RequestHead<'_>) -> bool {
+        self.methods.contains(head.method())
+            || self.paths.iter().any(|path| path.matches(head.uri().path()))
+            || head
+                .context()
+                .and_then(RequestContext::client_addr)
+                .is_some_and(|addr| self.networks.iter().any(|network| network.contains(&addr.ip())))
+    }
+}
+
+/// What a browser asks before a request to another origin; a CORS layer answers it.
+fn is_preflight(head: &RequestHead<'_>) -> bool {
+    let headers = head.headers();
+    headers.contains_key(header::ORIGIN) && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl Path {
+    fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => **exact == *path,
+            // What is below in one spelling may be elsewhere in another.
+            Self::Below(base) => path.strip_prefix(&**base).is_some_and(|rest| rest == "/" || is_plain(rest)),
+        }
+    }
+}
+
+/// A path that every router reads the same way.
+fn is_plain(path: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~$!+@:=".contains(&byte);
+    path.strip_prefix('/').is_some_and(|rest| {
+        rest.split('/').all(|segment| !matches!(segment, "" | "." | "..") && segment.bytes().all(plain))
+    })
+}
+
+/// A network of IPv4-mapped addresses is the IPv4 network (CLI-04).
+fn canonical(network: IpNet) -> IpNet {
+    if let IpNet::V6(v6) = network
+        && let Some(addr) = v6.addr().to_ipv4_mapped()
+        && let Some(prefix) = v6.prefix_len().checked_sub(96)
+        && let Ok(v4) = Ipv4Net::new(addr, prefix)
+    {
+        return IpNet::V4(v4);
+    }
+    network
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_core::ClientAddr;
+    use http::Request;
+
+    use super::*;
+
+    fn exempt(path: &str) -> Result<Exempt, ConfigError> {
+        let mut exempt = Exempt::default();
+        exempt.add_path(path).map(|()| exempt)
+    }
+
+    #[test]
+    fn a_path_is_exempt_in_one_spelling() {
+        let covers = |rule: &str, path: &str| {
+            exempt(rule).unwrap().covers(&RequestHead::of(&Request::get(path).body(()).unwrap()))
+        };
+        for (rule, path, expected) in [
+            ("/healthz", "/healthz", true),
+            ("/healthz", "/healthz?deep=1", true),
+            ("/healthz", "/healthz/", false),
+            ("/healthz", "/HEALTHZ", false),
+            ("/healthz", "/%68ealthz", false),
+            ("/static/*", "/static/app.js", true),
+            ("/static/*", "/static/a/b", true),
+            ("/static/*", "/static", false),
+            ("/static/*", "/statics/a", false),
+            ("/static/*", "/static/../orders", false),
+            ("/static/*", "/static/%2e%2e/orders", false),
+            ("/static/*", "/static//orders", false),
+            ("/*", "/any", true),
+            ("/", "/", true),
+            ("/", "/x", false),
+        ] {
+            assert_eq!(covers(rule, path), expected, "{rule} {path}");
+        }
+    }
+
+    #[test]
+    fn lay_06_a_path_or_network_that_can_never_match_is_refused() {
+        for path in ["", "healthz", "/a//b", "/a/", "/../a", "/a*", "/a/*/b", "/%61"] {
+            assert_eq!(exempt(path).unwrap_err().field(), "exempt_paths", "{path}");
+        }
+        for network in ["", "10.0.0.0/33", "example.com", "10.0.0"] {
+            assert_eq!(Exempt::default().add_network(network).unwrap_err().field(), "allow_list");
+        }
+    }
+
+    #[test]
+    fn cli_04_the_allow_list_knows_an_address_in_any_spelling() {
+        let mut exempt = Exempt::default();
+        for network in ["10.0.0.0/8", "::ffff:192.0.2.0/120", "2001:db8::/32", "203.0.113.9"] {
+            exempt.add_network(network).unwrap();
+        }
+        let covers = |addr: &str| {
+            let mut request = Request::new(());
+            RequestContext::of(&mut request).set_client_addr(ClientAddr::new(addr.parse().unwrap()));
+            exempt.covers(&RequestHead::of(&request))
+        };
+        for addr in ["10.1.2.3", "::ffff:10.1.2.3", "192.0.2.7", "2001:db8:1::1", "203.0.113.9"] {
+            assert!(covers(addr), "{addr}");
+        }
+        for addr in ["11.0.0.1", "192.0.3.1", "2001:db9::1", "203.0.113.8"] {
+            assert!(!covers(addr), "{addr}");
+        }
+        assert!(!exempt.covers(&RequestHead::of(&Request::new(()))), "no address");
+    }
+
+    #[test]
+    fn only_a_whole_preflight_is_one() {
+        let request = |origin: bool, method: bool| {
+            let mut request = Request::options("/");
+            if origin {
+                request = request.header("origin", "https://a.example");
+            }
+            if method {
+                request = request.header("access-control-request-method", "PUT");
+            }
+            request.body(()).unwrap()
+        };
+        let mut exempt = Exempt::default();
+        assert!(exempt.covers(&RequestHead::of(&request(true, true))));
+        assert!(!exempt.covers(&RequestHead::of(&request(true, false))));
+        assert!(!exempt.covers(&RequestHead::of(&request(false, true))));
+        exempt.set_preflights(false);
+        assert!(!exempt.covers(&RequestHead::of(&request(true, true))));
+    }
+}

@@ -1,0 +1,14 @@
+//! Limits on what a client sends.
+
+mod authority;
+mod hints;
+mod layer;
+mod scope;
+mod service;
+mod upstream;
+mod upstreams;
+
+pub use self::{
+    layer::OutboundRateLimitLayer,
+    service::{OutboundRateLimit, OutboundRateLimitFuture},
+};

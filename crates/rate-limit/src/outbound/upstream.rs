@@ -1,0 +1,184 @@
+//! What is known of one upstream: what was sent to it, and what it asked for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::hints::Hints;
+use crate::{
+    gcra::{Arrival, TokenBucket},
+    limit::nanos_since,
+    quota::Quota,
+    store::{Algorithm, Bucket},
+};
+
+/// One upstream.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    epoch: Instant,
+    state: Mutex<State>,
+    /// Those who wait, in the order in which they came: the one with the permit is next.
+    pub(super) line: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// Requests that were sent and are not answered yet.
+    under_way: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bucket: Arrival,
+    /// Nothing is sent before.
+    paused_until: Option<Instant>,
+    policies: Vec<Learned>,
+}
+
+/// A policy of the upstream.
+#[derive(Debug)]
+struct Learned {
+    name: Box<str>,
+    remaining: u64,
+    until: Instant,
+}
+
+impl Upstream {
+    /// The most policies that are remembered.
+    const MOST_POLICIES: usize = 16;
+
+    pub(super) fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            state: Mutex::default(),
+            line: Arc::new(Semaphore::new(1)),
+            waiting: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes one request, or says how long there is none to take.
+    pub(super) fn take(self: &Arc<Self>, quota: Option<&Quota>, now: Instant) -> Result<Sent, Duration> {
+        let mut state = self.state.lock();
+        state.policies.retain(|policy| policy.until > now);
+        let pause = state.pause(now);
+        if !pause.is_zero() {
+            return Err(pause);
+        }
+        if let Some(quota) = quota {
+            let nanos = nanos_since(self.epoch, now);
+            match TokenBucket::spend(quota, state.bucket, nanos, 1) {
+                Some(bucket) => state.bucket = bucket,
+                None => return Err(wait_of(quota, state.bucket, nanos)),
+            }
+        }
+        for policy in &mut state.policies {
+            policy.remaining -= 1;
+        }
+        self.under_way.fetch_add(1, Relaxed);
+        Ok(Sent(Arc::clone(self)))
+    }
+
+    /// How long a request will wait that comes behind all who wait already, as far as is known.
+    pub(super) fn estimate(&self, quota: Option<&Quota>, now: Instant) -> Duration {
+        let ahead = u32::try_from(self.waiting.load(Relaxed)).unwrap_or(u32::MAX);
+        let state = self.state.lock();
+        let pause = state.pause(now);
+        let Some(quota) = quota else { return pause };
+        let first = wait_of(quota, state.bucket, nanos_since(self.epoch, now)).max(pause);
+        first.saturating_add(quota.rate.interval().saturating_mul(ahead))
+    }
+
+    /// Remembers what a response told. `jitter` is added to each wait.
+    pub(super) fn learn(&self, hints: Hints, now: Instant, jitter: impl Fn(Duration) -> Duration) {
+        if hints.pause.is_none() && hints.policies.is_empty() {
+            return;
+        }
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if let Some(pause) = hints.pause.filter(|pause| !pause.is_zero()) {
+            let until = now + pause + jitter(pause);
+            // A later response may be of an earlier request.
+            state.paused_until = state.paused_until.max(Some(until));
+        }
+        state.policies.retain(|policy| policy.until > now);
+        let under_way = self.under_way.load(Relaxed) as u64;
+        for hint in hints.policies {
+            // What is still under way was not counted yet when the upstream wrote this.
+            let remaining = hint.remaining.saturating_sub(under_way);
+            let spread = if remaining == 0 { jitter(hint.more_after) } else { Duration::ZERO };
+            let until = now + hint.more_after + spread;
+            if let Some(known) = state.policies.iter_mut().find(|known| known.name == hint.name) {
+                *known = Learned { name: hint.name, remaining, until };
+            } else if state.policies.len() < Self::MOST_POLICIES && until > now {
+                state.policies.push(Learned { name: hint.name, remaining, until });
+            }
+        }
+    }
+
+    /// A place behind those who wait, if fewer than `most` do.
+    pub(super) fn join(self: &Arc<Self>, most: usize) -> Option<Waiting> {
+        let more = |waiting| (waiting < most).then_some(waiting + 1);
+        self.waiting.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Waiting(Arc::clone(self)))
+    }
+
+    /// Whether somebody waits.
+    pub(super) fn has_line(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+
+    /// Whether it may be forgotten: as if nothing had ever been sent.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        let state = self.state.lock();
+        !self.has_line()
+            && state.bucket.full_at() <= nanos_since(self.epoch, now)
+            && state.paused_until.is_none_or(|until| until <= now)
+            && state.policies.iter().all(|policy| policy.until <= now)
+    }
+}
+
+impl State {
+    /// How long the upstream wants nothing.
+    fn pause(&self, now: Instant) -> Duration {
+        let used_up = self.policies.iter().filter(|policy| policy.remaining == 0).map(|policy| policy.until);
+        let until = self.paused_until.into_iter().chain(used_up).max();
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+}
+
+fn wait_of(quota: &Quota, bucket: Arrival, nanos: u64) -> Duration {
+    let level = TokenBucket::level(quota.rate, bucket, nanos);
+    level.wait(quota.rate, 1).map_or(Duration::ZERO, Duration::from_nanos)
+}
+
+/// A place in the line, left when it is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting(pub(super) Arc<Upstream>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A request that was sent, until it is answered or given up.
+#[derive(Debug)]
+pub(super) struct Sent(Arc<Upstream>);
+
+impl Sent {
+    /// It is answered.
+    pub(super) fn answered(self) -> Arc<Upstream> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Relaxed);
+    }
+}
