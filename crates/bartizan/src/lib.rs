@@ -5,6 +5,7 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod adapters;
 mod describe;
 mod fallible;
 pub mod prelude;
@@ -25,7 +26,13 @@ pub use bartizan_correlation_id as correlation_id;
 pub use bartizan_metrics as metrics;
 #[cfg(feature = "rate-limit")]
 pub use bartizan_rate_limit as rate_limit;
+#[cfg(feature = "validate")]
+pub use bartizan_validate as validate;
 
+#[cfg(feature = "tonic")]
+pub use self::adapters::{GrpcChannel, GrpcStack};
+#[cfg(feature = "reqwest")]
+pub use self::adapters::{HttpReqwest, HttpReqwestFuture};
 pub use self::{
     describe::{Description, Entry},
     fallible::{Fallible, FallibleFuture, FallibleLayer},

@@ -3,17 +3,24 @@
 #[cfg(feature = "access-log")]
 pub use bartizan_access_log::AccessLogLayer;
 #[cfg(feature = "auth")]
-pub use bartizan_auth::{ApiKey, ApiKeyLayer, RequireLayer, StaticKeys};
+pub use bartizan_auth::{
+    ApiKey, ApiKeyLayer, AuthLayer, AuthorizeLayer, JwtLayer, KeySet, Require, RequireLayer, StaticKeys,
+    TokenPolicy,
+};
 #[cfg(feature = "client-addr")]
 pub use bartizan_client_addr::ClientAddrLayer;
 pub use bartizan_core::{
     NormalizeLayer, Principal, ProblemLayer, Reason, Rejection, RequestContext, fact, phase,
 };
 #[cfg(feature = "correlation-id")]
-pub use bartizan_correlation_id::CorrelationIdLayer;
+pub use bartizan_correlation_id::{CorrelationIdLayer, PropagateLayer, TraceContextLayer};
 #[cfg(feature = "metrics")]
 pub use bartizan_metrics::MetricsLayer;
 #[cfg(feature = "rate-limit")]
 pub use bartizan_rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
+#[cfg(feature = "validate")]
+pub use bartizan_validate::{JsonLayer, ValidateJsonLayer};
+#[cfg(feature = "json-schema")]
+pub use bartizan_validate::{JsonSchema, JsonSchemaLayer};
 
 pub use crate::Stack;

@@ -9,9 +9,9 @@ use axum::{
 use bartizan::{
     NormalizeLayer, ProblemLayer, Stack,
     access_log::AccessLogLayer,
-    auth::{ApiKeyLayer, RequireLayer, StaticKeys},
+    auth::{ApiKeyLayer, AuthLayer, JwtLayer, RequireLayer, StaticKeys},
     client_addr::ClientAddrLayer,
-    correlation_id::CorrelationIdLayer,
+    correlation_id::{CorrelationIdLayer, TraceContextLayer},
     metrics::MetricsLayer,
     rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer},
 };
@@ -19,6 +19,8 @@ use bartizan::{
 use crate::{
     keys,
     orders::{self, Orders},
+    quotes::{self, Supplier},
+    tokens::Tokens,
 };
 
 /// The service, and its effective stack for people to read.
@@ -30,49 +32,64 @@ pub struct App {
     pub stack: String,
 }
 
-/// The whole service: `/health` for anyone, everything else with a key.
+/// The whole service: `/health` for anyone, everything else with a key or a token. Prices come from `supplier`.
 ///
 /// # Errors
 ///
 /// When the stack cannot be built; its settings are constants, so that a test would have found it.
-pub fn app(log: AccessLogLayer) -> Result<App, Box<dyn Error>> {
-    app_with(log, Router::new())
+pub fn app(log: AccessLogLayer, supplier: Supplier, tokens: Tokens) -> Result<App, Box<dyn Error>> {
+    app_with(log, supplier, tokens, Router::new())
 }
 
-/// The same with more routes that need a key, for tests.
+/// The same with more routes that need a key or a token, for tests.
 ///
 /// # Errors
 ///
 /// As [`app`].
-pub fn app_with(log: AccessLogLayer, more: Router<Orders>) -> Result<App, Box<dyn Error>> {
+pub fn app_with(
+    log: AccessLogLayer,
+    supplier: Supplier,
+    tokens: Tokens,
+    more: Router<Orders>,
+) -> Result<App, Box<dyn Error>> {
     let everyone = Stack::server()
         .push(ProblemLayer::new())
         .push(CorrelationIdLayer::new())
+        .push(TraceContextLayer::new())
         .push(MetricsLayer::new())
         .push(log)
         .push(NormalizeLayer::new())
         .push(ClientAddrLayer::peer())
         .push(RateLimitLayer::new(Rate::per_second(200)?.burst(400)?).by(PerClientAddr));
+    let keys = ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?;
+    let tokens = JwtLayer::new(tokens.keys, tokens.policy).with_realm("orders")?;
     let callers = everyone
         .inside()
-        .push(ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?)
+        .push(AuthLayer::new(keys, tokens))
         .push(RateLimitLayer::new(Rate::per_second(50)?.burst(100)?).by(PerPrincipal));
     let readers = callers.inside().push(RequireLayer::scope("orders:read"));
     let writers = callers.inside().push(RequireLayer::scope("orders:write"));
+    let admins = callers.inside().push(RequireLayer::role("admin"));
     let stack = format!(
-        "every request\n{}\neverything but /health\n{}\nreading, for example\n{}",
+        "every request\n{}\neverything but /health\n{}\nreading, for example\n{}\ncalls to the supplier\n{}",
         everyone.describe(),
         callers.describe(),
-        readers.describe()
+        readers.describe(),
+        supplier.stack()
     );
 
     let read = readers.build();
     let write = writers.build();
+    let administer = admins.build();
+    let quotes =
+        Router::new().route("/v1/quotes/{sku}", get(quotes::quote).layer(read.clone())).with_state(supplier);
     let api = Router::new()
         .route("/v1/orders", get(orders::list).layer(read.clone()).merge(post(orders::create).layer(write)))
         .route("/v1/orders/{id}", get(orders::read).layer(read))
+        .route("/v1/admin/stats", get(orders::stats).layer(administer))
+        .merge(quotes)
         .merge(more)
-        // Within the layers below: an unknown route tells nothing to a caller without a key.
+        // Within the layers below: an unknown route tells nothing to a caller whom nobody knows.
         .fallback(orders::unknown)
         .layer(callers.build())
         .with_state(Orders::default());

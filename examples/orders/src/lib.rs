@@ -3,9 +3,15 @@
 mod app;
 mod keys;
 mod orders;
+mod quotes;
+mod supplier;
+mod tokens;
 
 pub use self::{
     app::{App, app, app_with},
     keys::{READER_KEY, WRITER_KEY, development_keys},
     orders::{NewOrder, Order, Orders},
+    quotes::{Supplier, SupplierUrlError},
+    supplier::supplier,
+    tokens::{AUDIENCE, DEVELOPMENT_ISSUER, DevelopmentToken, Remote, Tokens, development_token},
 };

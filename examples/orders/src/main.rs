@@ -13,7 +13,10 @@ fn main() -> ExitCode {
             println!("{}", orders::development_keys());
             Ok(())
         }
-        Ok(Cli { listen, admin, command: None }) => server::run(listen, admin),
+        Ok(Cli { command: Some(Command::Token(token)), .. }) => token.sign().map(|token| println!("{token}")),
+        Ok(Cli { listen, admin, supplier, issuer, command: None }) => {
+            issuer.tokens().and_then(|tokens| server::run(listen, admin, supplier, tokens))
+        }
         Err(line) => Err(line),
     };
     match done {

@@ -80,6 +80,18 @@ pub(crate) async fn read(
         .ok_or_else(|| Rejection::new(Reason::RouteNotFound).with_detail("There is no such order."))
 }
 
+/// How full the service is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stats {
+    orders: usize,
+    max_orders: usize,
+}
+
+pub(crate) async fn stats(State(orders): State<Orders>) -> Json<Stats> {
+    Json(Stats { orders: orders.with(|list| list.len()), max_orders: MAX_ORDERS })
+}
+
 pub(crate) async fn unknown() -> Rejection {
     Rejection::new(Reason::RouteNotFound)
 }

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, routing::get};
+use axum::{Router, http::StatusCode, routing::get};
 use bartizan::{access_log::AccessLogLayer, metrics::DURATION_BUCKETS};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use orders::{DevelopmentToken, Supplier, Tokens};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -26,13 +27,23 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// One line that says why the service cannot start.
-pub(crate) fn run(listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), String> {
+pub(crate) fn run(
+    listen: SocketAddr,
+    admin: Option<SocketAddr>,
+    supplier: Option<Supplier>,
+    tokens: Tokens,
+) -> Result<(), String> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN).init();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(serve(listen, admin))
+    runtime.block_on(serve(listen, admin, supplier, tokens))
 }
 
-async fn serve(listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), String> {
+async fn serve(
+    listen: SocketAddr,
+    admin: Option<SocketAddr>,
+    supplier: Option<Supplier>,
+    tokens: Tokens,
+) -> Result<(), String> {
     let api = bind(listen, "--listen").await?;
     let operators = bind_admin(admin).await?;
     let recorder = PrometheusBuilder::new()
@@ -41,12 +52,18 @@ async fn serve(listen: SocketAddr, admin: Option<SocketAddr>) -> Result<(), Stri
         .map_err(|error| format!("cannot install the metrics recorder: {error}"))?;
     let log = AccessLogLayer::json(io::stdout());
     let log_handle = log.handle();
-    let orders::App { router, stack } =
-        orders::app(log).map_err(|error| format!("cannot build the stack: {error}"))?;
-    announce(local(&api)?, local(&operators)?, &stack);
+    let supplier = match supplier {
+        Some(supplier) => supplier,
+        None => start_supplier(log.clone()).await?,
+    };
+    let orders::App { router, stack } = orders::app(log, supplier, tokens.clone())
+        .map_err(|error| format!("cannot build the stack: {error}"))?;
+    announce(local(&api)?, local(&operators)?, &stack, whose(&tokens), &sample_token(&tokens)?);
+    // Without it, the first request would wait for the first keys.
+    tokens.ready().await;
 
     let (stop, stopped) = watch::channel(());
-    let admin_server = tokio::spawn(axum::serve(operators, admin_app(recorder)).into_future());
+    let admin_server = tokio::spawn(axum::serve(operators, admin_app(recorder, tokens)).into_future());
     let server = axum::serve(api, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(closed(stopped.clone()));
     let server = tokio::spawn(server.into_future());
@@ -82,16 +99,36 @@ async fn bind_admin(asked: Option<SocketAddr>) -> Result<TcpListener, String> {
     }
 }
 
+/// A supplier in this process: another service in all but that, with its lines in the same log.
+async fn start_supplier(log: AccessLogLayer) -> Result<Supplier, String> {
+    let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the supplier").await?;
+    let supplier =
+        Supplier::new(&format!("http://{}", local(&listener)?)).map_err(|error| error.to_string())?;
+    // It ends with the process, after the requests that may still need it.
+    tokio::spawn(axum::serve(listener, orders::supplier(log)).into_future());
+    Ok(supplier)
+}
+
 fn local(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| format!("cannot tell the listening address: {error}"))
 }
 
-fn admin_app(recorder: PrometheusHandle) -> Router {
+fn admin_app(recorder: PrometheusHandle, tokens: Tokens) -> Router {
     let metrics = move || {
         recorder.run_upkeep();
         std::future::ready(recorder.render())
     };
-    Router::new().route("/metrics", get(metrics)).route("/health/live", get(async || "ok\n"))
+    let ready = async move || {
+        if tokens.ready().await {
+            (StatusCode::OK, "ok\n")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "no keys for tokens yet\n")
+        }
+    };
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/health/live", get(async || "ok\n"))
+        .route("/health/ready", get(ready))
 }
 
 /// Resolves once the sender is gone.
@@ -108,16 +145,43 @@ async fn interrupted() -> Result<(), String> {
     }
 }
 
-fn announce(api: SocketAddr, admin: SocketAddr, stack: &str) {
+/// Which tokens are accepted, in words.
+fn whose(tokens: &Tokens) -> &'static str {
+    if tokens.are_for_development() {
+        "tokens: signed with the development key, which is published: anybody can sign them"
+    } else {
+        "tokens: of an issuer elsewhere; $TOKEN stands for one"
+    }
+}
+
+/// A token for the lines to try; of another issuer than the example's own there is none.
+fn sample_token(tokens: &Tokens) -> Result<String, String> {
+    if !tokens.are_for_development() {
+        return Ok("$TOKEN".to_owned());
+    }
+    let token = DevelopmentToken {
+        subject: "alice".to_owned(),
+        scope: "orders:read orders:write".to_owned(),
+        roles: vec!["admin".to_owned()],
+        audience: orders::AUDIENCE.to_owned(),
+        ttl: 3600,
+    };
+    orders::development_token(&token).map_err(|error| format!("the development key: {error}"))
+}
+
+fn announce(api: SocketAddr, admin: SocketAddr, stack: &str, issuer: &str, token: &str) {
     let key = orders::WRITER_KEY;
     eprintln!(
         "orders listens on http://{api}, for operators on http://{admin}\n\n\
          the effective stack, outside to inside:\n{stack}\n\
+         {issuer}\n\n\
          try:\n  \
          curl -i http://{api}/v1/orders\n  \
          curl -i http://{api}/v1/orders -H 'x-api-key: {key}'\n  \
          curl -i http://{api}/v1/orders -H 'x-api-key: {key}' -H 'content-type: application/json' \\\n    \
          -d '{{\"email\": \"ada@example.com\", \"quantity\": 2, \"productId\": \"sku-1\"}}'\n  \
+         curl -i http://{api}/v1/quotes/sku-1 -H 'x-api-key: {key}'\n  \
+         curl -i http://{api}/v1/admin/stats -H \"authorization: Bearer {token}\"\n  \
          curl http://{admin}/metrics\n"
     );
 }

@@ -27,6 +27,10 @@ fn a_bad_flag_is_one_clear_line() {
     assert_one_line(&orders(&["--lisen", "127.0.0.1:0"]).output().unwrap(), "--lisen");
     assert_one_line(&orders(&["--listen", "here"]).output().unwrap(), "here");
     assert_one_line(&orders(&["run"]).output().unwrap(), "run");
+    assert_one_line(&orders(&["--supplier", "nowhere"]).output().unwrap(), "nowhere");
+    assert_one_line(&orders(&["--jwks", "http://127.0.0.1:1/keys"]).output().unwrap(), "jwks_url");
+    assert_one_line(&orders(&["--issuer", "http://127.0.0.1:1"]).output().unwrap(), "issuer");
+    assert_one_line(&orders(&["token"]).output().unwrap(), "the following required arguments");
 }
 
 #[test]
@@ -57,7 +61,12 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let mut child = orders(&["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -79,8 +88,13 @@ impl Running {
     }
 
     fn get(addr: SocketAddr, path: &str) -> String {
+        Self::get_with(addr, path, &format!("x-api-key: {}", orders::READER_KEY))
+    }
+
+    fn get_with(addr: SocketAddr, path: &str, credential: &str) -> String {
         let mut stream = TcpStream::connect(addr).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: orders\r\nconnection: close\r\n\r\n").unwrap();
+        let head = "host: orders\r\nconnection: close";
+        write!(stream, "GET {path} HTTP/1.1\r\n{head}\r\n{credential}\r\n\r\n").unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
         reply
@@ -101,13 +115,15 @@ impl Running {
 fn it_announces_itself_serves_both_listeners_and_loses_no_line_when_stopped() {
     for signal in ["-TERM", "-INT"] {
         let service = Running::start();
-        for said in ["principal_limit", "curl -i", "x-api-key: orders_dev_writer_"] {
+        for said in ["anybody can sign them", "principal_limit", "curl -i", "x-api-key: orders_dev_writer_"] {
             assert!(service.announced.contains(said), "{}", service.announced);
         }
         for _ in 0..50 {
             assert!(Running::get(service.api, "/health").starts_with("HTTP/1.1 200"));
         }
-        assert!(Running::get(service.admin, "/health/live").starts_with("HTTP/1.1 200"));
+        for path in ["/health/live", "/health/ready"] {
+            assert!(Running::get(service.admin, path).starts_with("HTTP/1.1 200"));
+        }
         let metrics = Running::get(service.admin, "/metrics");
         assert!(metrics.contains(r#"http_server_request_duration_seconds_bucket"#), "{metrics}");
         assert!(metrics.contains(r#"http_route="/health""#), "{metrics}");
@@ -115,4 +131,62 @@ fn it_announces_itself_serves_both_listeners_and_loses_no_line_when_stopped() {
         assert_eq!(log.lines().count(), 50);
         assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     }
+}
+
+#[test]
+fn it_brings_a_supplier_whose_lines_stand_in_the_same_log() {
+    let service = Running::start();
+    assert!(service.announced.contains("calls to the supplier") && service.announced.contains("propagate"));
+    let reply = Running::get(service.api, "/v1/quotes/sku-1");
+    assert!(
+        reply.starts_with("HTTP/1.1 200") && reply.ends_with(r#"{"sku":"sku-1","priceCents":1299}"#),
+        "{reply}"
+    );
+    let log = service.stop("-TERM");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [one, other] = &lines[..] else { panic!("two services, two lines: {log}") };
+    assert_eq!((&one["request_id"], &one["trace_id"]), (&other["request_id"], &other["trace_id"]));
+    assert_eq!(lines.iter().filter(|line| line["service.name"] == "supplier").count(), 1);
+}
+
+fn token(arguments: &[&str]) -> String {
+    let output = orders(&["token", "--sub", "alice"]).args(arguments).output().unwrap();
+    assert!(output.status.success());
+    let line = String::from_utf8(output.stdout).unwrap();
+    format!("authorization: Bearer {}", line.trim_end())
+}
+
+#[test]
+fn a_token_that_it_prints_is_accepted_by_the_service_that_runs() {
+    let service = Running::start();
+    let status = |path: &str, credential: &str| {
+        Running::get_with(service.api, path, credential).split(' ').nth(1).unwrap().to_owned()
+    };
+    let scope = ["--scope", "orders:read orders:write"];
+    assert_eq!(status("/v1/orders", &token(&scope)), "200");
+    assert_eq!(status("/v1/orders", &token(&[])), "403");
+    assert_eq!(status("/v1/admin/stats", &token(&scope)), "403");
+    assert_eq!(status("/v1/admin/stats", &token(&["--role", "support", "--role", "admin"])), "200");
+    assert_eq!(status("/v1/orders", &token(&["--scope", "orders:read", "--ttl", "-1"])), "401");
+    assert_eq!(status("/v1/orders", &token(&["--scope", "orders:read", "--aud", "billing"])), "401");
+
+    // The line to try works as it is pasted.
+    let line = service.announced.lines().find(|line| line.contains("/v1/admin/stats")).unwrap();
+    let pasted = line.split('"').nth(1).unwrap();
+    assert_eq!(status("/v1/admin/stats", pasted), "200");
+}
+
+#[test]
+fn jwk_04_without_the_keys_of_its_issuer_it_is_alive_and_not_ready() {
+    // Taken, and never answered: the fetch ends at its timeout.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/keys", silent.local_addr().unwrap());
+    let service = Running::start_with(&["--jwks", &url, "--insecure-loopback-http"]);
+    assert!(service.announced.contains("of an issuer elsewhere"), "{}", service.announced);
+    assert!(service.announced.contains("Bearer $TOKEN"), "{}", service.announced);
+    assert!(Running::get(service.admin, "/health/live").starts_with("HTTP/1.1 200"));
+    assert!(Running::get(service.admin, "/health/ready").starts_with("HTTP/1.1 503"));
+    let reply = Running::get_with(service.api, "/v1/orders", &token(&["--scope", "orders:read"]));
+    assert!(reply.starts_with("HTTP/1.1 503") && reply.contains("retry-after: "), "{reply}");
+    assert!(Running::get(service.api, "/v1/orders").starts_with("HTTP/1.1 200"), "keys need no issuer");
 }

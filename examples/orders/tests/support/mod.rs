@@ -1,4 +1,5 @@
 //! A running service, a client for it, and its log.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::{
     io,
@@ -18,7 +19,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use orders::Orders;
+use orders::{Orders, Supplier, Tokens};
 use serde_json::Value;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -57,6 +58,11 @@ impl Reply {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The challenges, in their order.
+    pub(crate) fn challenges(&self) -> Vec<&str> {
+        self.headers.get_all("www-authenticate").iter().map(|line| line.to_str().unwrap()).collect()
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).unwrap()
     }
@@ -73,16 +79,45 @@ impl Reply {
     }
 }
 
+async fn no_supplier(_: AccessLogLayer) -> String {
+    "http://supplier.invalid".to_owned()
+}
+
 impl Service {
     pub(crate) async fn start() -> Self {
         Self::start_with(Router::new()).await
     }
 
     pub(crate) async fn start_with(more: Router<Orders>) -> Self {
+        Self::start_all(more, Tokens::development().unwrap(), no_supplier).await
+    }
+
+    /// With tokens other than the development ones.
+    pub(crate) async fn start_accepting(tokens: Tokens) -> Self {
+        Self::start_all(Router::new(), tokens, no_supplier).await
+    }
+
+    /// With the supplier at the URL that `supplier` returns; it may share the log.
+    pub(crate) async fn start_calling<F>(supplier: impl FnOnce(AccessLogLayer) -> F) -> Self
+    where
+        F: Future<Output = String>,
+    {
+        Self::start_all(Router::new(), Tokens::development().unwrap(), supplier).await
+    }
+
+    async fn start_all<F>(
+        more: Router<Orders>,
+        tokens: Tokens,
+        supplier: impl FnOnce(AccessLogLayer) -> F,
+    ) -> Self
+    where
+        F: Future<Output = String>,
+    {
         let log = Log::default();
         let layer = AccessLogLayer::json(log.clone());
         let handle = layer.handle();
-        let app = orders::app_with(layer, more).unwrap().router;
+        let supplier = Supplier::new(&supplier(layer.clone()).await).unwrap();
+        let app = orders::app_with(layer, supplier, tokens, more).unwrap().router;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
@@ -117,6 +152,10 @@ impl Service {
 
     pub(crate) async fn post(&self, path: &str, key: Option<&str>, json: &str) -> Reply {
         self.send("POST", path, key, &[("content-type", "application/json")], json).await
+    }
+
+    pub(crate) async fn get_with_token(&self, path: &str, token: &str) -> Reply {
+        self.send("GET", path, None, &[("authorization", &format!("Bearer {token}"))], "").await
     }
 
     /// The same request so many times at once.

@@ -1,0 +1,165 @@
+//! Prices from the supplier: one request in two services, and a supplier that does not do its part.
+
+mod support;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::{Router, http::StatusCode, response::IntoResponse, routing::any};
+use orders::{READER_KEY, supplier};
+use serde_json::{Value, json};
+use support::{Reply, Service};
+use tokio::net::TcpListener;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+async fn serve(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr: SocketAddr = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, app).into_future());
+    format!("http://{addr}")
+}
+
+/// The service with the real supplier, both writing to one log.
+async fn start() -> Service {
+    Service::start_calling(|log| serve(supplier(log))).await
+}
+
+/// The service with a supplier that answers everything so.
+async fn start_with_answer<R>(answer: R) -> (Service, String)
+where
+    R: IntoResponse + Clone + Send + Sync + 'static,
+{
+    let url = serve(Router::new().fallback(any(async move || answer.clone()))).await;
+    (Service::start_calling(|_| async { url.clone() }).await, url)
+}
+
+#[track_caller]
+fn assert_problem(reply: &Reply, status: u16, code: &str, supplier: &str) {
+    assert_eq!(reply.status, status, "{}", reply.text());
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(reply.json()["code"], code);
+    let host = supplier.strip_prefix("http://").unwrap();
+    assert!(!reply.text().contains(host), "{}", reply.text());
+    assert!(!reply.text().contains("supplier"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn cid_04_and_trc_04_one_request_is_one_trace_in_both_logs() {
+    let service = start().await;
+    let parent = format!("00-{TRACE}-{CALLER}-01");
+    for headers in
+        [vec![("x-request-id", "r-1"), ("x-correlation-id", "w-1"), ("traceparent", parent.as_str())], vec![]]
+    {
+        let reply = service.send("GET", "/v1/quotes/sku-1", Some(READER_KEY), &headers, "").await;
+        assert_eq!((reply.status, reply.json()), (200, json!({ "sku": "sku-1", "priceCents": 1299 })));
+        let id = reply.header("x-request-id").unwrap();
+        let of = |supplier: bool| {
+            move |line: &Value| line["request_id"] == id && (line["service.name"] == "supplier") == supplier
+        };
+        let (ours, theirs) =
+            (service.log_line_where(of(false)).await, service.log_line_where(of(true)).await);
+        assert_eq!(ours["http.route"], "/v1/quotes/{sku}");
+        assert_eq!(theirs["http.route"], "/quotes/{sku}");
+        for member in ["request_id", "correlation_id", "trace_id", "trace_flags"] {
+            assert!(!ours[member].is_null(), "{ours}");
+            assert_eq!(ours[member], theirs[member], "{member}");
+        }
+        assert_ne!(ours["span_id"], theirs["span_id"]);
+        if !headers.is_empty() {
+            assert_eq!((&ours["correlation_id"], &ours["trace_id"]), (&json!("w-1"), &json!(TRACE)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_price_needs_a_key() {
+    assert_eq!(start().await.get("/v1/quotes/sku-1", None).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_unknown_product_is_a_404_of_our_own() {
+    let service = start().await;
+    for path in ["/v1/quotes/sku-9", "/v1/quotes/..%2F..%2Fadmin", "/v1/quotes/%2E%2E", "/v1/quotes/a%3Fb"] {
+        let reply = service.get(path, Some(READER_KEY)).await;
+        assert_problem(&reply, 404, "not_found", "http://127.0.0.1");
+        assert_eq!(reply.json()["detail"], "There is no such product.");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_product_is_not_asked_for() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let app = Router::new().fallback(any(async move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        StatusCode::NOT_FOUND
+    }));
+    let service = Service::start_calling(|_| serve(app)).await;
+    for path in ["/v1/quotes/..%2Fadmin", "/v1/quotes/%2E%2E", "/v1/quotes/a%20b"] {
+        assert_eq!(service.get(path, Some(READER_KEY)).await.status, 404);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    assert_eq!(service.get("/v1/quotes/sku-9", Some(READER_KEY)).await.status, 404);
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_supplier_that_answers_wrongly_is_a_502() {
+    let large = format!(r#"{{"sku":"sku-1","priceCents":1,"x":"{}"}}"#, "x".repeat(5_000));
+    for (status, body) in [
+        (200, "<html>"),
+        (200, ""),
+        (200, "{}"),
+        (200, r#"{"sku":"sku-2","priceCents":1}"#),
+        (200, r#"{"sku":"sku-1","priceCents":-1}"#),
+        (200, r#"{"sku":"sku-1","priceCents":"1"}"#),
+        (200, &large),
+        (204, ""),
+        (302, ""),
+        (403, ""),
+        (500, "the shelf fell over"),
+    ] {
+        let (service, url) =
+            start_with_answer((StatusCode::from_u16(status).unwrap(), body.to_owned())).await;
+        let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+        assert_problem(&reply, 502, "bad_gateway", &url);
+        assert!(!reply.text().contains("shelf"));
+        let line = service.log_line(&reply).await;
+        assert!(
+            line["rejection.cause"].as_str().unwrap().contains("the supplier answered wrongly"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_supplier_that_is_away_is_a_503() {
+    let (service, url) = start_with_answer(StatusCode::SERVICE_UNAVAILABLE).await;
+    let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+    assert_problem(&reply, 503, "dependency_unavailable", &url);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let service = Service::start_calling(|_| async { url.clone() }).await;
+    let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+    assert_problem(&reply, 503, "dependency_unavailable", &url);
+    assert_eq!(service.log_line(&reply).await["rejection.cause"], "the supplier cannot be reached");
+}
+
+/// Time is not real here: it jumps to the next deadline once nothing else is left to do.
+#[tokio::test(start_paused = true)]
+async fn a_supplier_that_is_too_slow_is_a_504() {
+    let never = Router::new().fallback(any(async || std::future::pending::<()>().await));
+    let url = serve(never).await;
+    let service = Service::start_calling(|_| async { url.clone() }).await;
+    let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+    assert_problem(&reply, 504, "deadline_exceeded", &url);
+}
