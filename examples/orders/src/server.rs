@@ -44,6 +44,8 @@ async fn serve(
     supplier: Option<Supplier>,
     tokens: Tokens,
 ) -> Result<(), String> {
+    // Before anyone can know that the service is there, and so ask it to stop.
+    let interrupted = interrupted()?;
     let api = bind(listen, "--listen").await?;
     let operators = bind_admin(admin).await?;
     let recorder = PrometheusBuilder::new()
@@ -68,7 +70,7 @@ async fn serve(
         .with_graceful_shutdown(closed(stopped.clone()));
     let server = tokio::spawn(server.into_future());
 
-    interrupted().await?;
+    interrupted.await;
     eprintln!("stopping: waiting up to {} s for requests in flight", DRAIN.as_secs());
     drop(stop);
     if tokio::time::timeout(DRAIN, server).await.is_err() {
@@ -136,13 +138,16 @@ async fn closed(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-async fn interrupted() -> Result<(), String> {
-    let failed = |error| format!("cannot listen for signals: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt.map_err(failed),
-        _ = terminate.recv() => Ok(()),
-    }
+/// The future is done when the service is to stop. Signals are heard from the call on, not from the first poll.
+fn interrupted() -> Result<impl Future<Output = ()>, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Which tokens are accepted, in words.
