@@ -179,6 +179,7 @@ fn jwk_02_what_is_not_usable_spoils_nothing() {
     let set = json!({"keys": [
         jwk(&RSA, &json!({"kid": "enc", "use": "enc"})),
         jwk(&RSA, &json!({"kid": "private", "d": "AA"})),
+        jwk(&RSA, &json!({"kid": "private-enc", "use": "enc", "d": "AA"})),
         {"kty": "oct", "kid": "secret", "k": BASE64.encode([1; 64]), "alg": "HS256"},
         {"kty": "future", "kid": "future"},
         {"kty": "AKP", "kid": "post-quantum", "alg": "ML-DSA-44", "pub": "AA"},
@@ -200,6 +201,7 @@ fn jwk_02_what_is_not_usable_spoils_nothing() {
         [
             ("enc", KeyError::NotForVerifying),
             ("private", KeyError::Private),
+            ("private-enc", KeyError::Private),
             ("secret", KeyError::Symmetric),
             ("future", KeyError::UnknownType),
             ("post-quantum", KeyError::UnknownType),

@@ -104,12 +104,13 @@ impl RawJwk {
     }
 
     fn check_use(&self) -> Result<(), KeyError> {
+        // First: whatever the key is for, its owner must learn that everybody has it.
+        if self.d.is_some() {
+            return Err(KeyError::Private);
+        }
         let usage = self.usage.as_deref().is_none_or(|usage| usage == "sig");
         let ops = self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
-        if !usage || !ops {
-            return Err(KeyError::NotForVerifying);
-        }
-        if self.d.is_some() { Err(KeyError::Private) } else { Ok(()) }
+        if usage && ops { Ok(()) } else { Err(KeyError::NotForVerifying) }
     }
 
     fn material(&self) -> Result<Material, KeyError> {
