@@ -13,12 +13,14 @@ mod bare;
 mod budget;
 mod prepared;
 mod rows;
+mod scaling;
 mod scenario;
 
 pub use self::{
     bare::Bare,
-    budget::Budget,
+    budget::{Budget, Ceiling},
     prepared::{BATCH, Body, Prepared},
+    scaling::requests_per_second,
     scenario::{Arm, Scenario},
 };
 

@@ -2,7 +2,9 @@
 
 mod access_log;
 mod api_key;
+mod client_addr;
 mod context;
+pub(crate) mod jwt;
 mod metrics;
 mod normalize;
 mod problem;
@@ -10,6 +12,8 @@ mod rate_limit;
 mod request;
 mod request_id;
 mod require;
+mod trace_context;
+mod validate;
 mod whole_stack;
 
 use crate::Scenario;
@@ -19,12 +23,16 @@ pub(crate) fn all() -> Vec<Scenario> {
         context::rows(),
         problem::rows(),
         request_id::rows(),
+        trace_context::rows(),
+        client_addr::rows(),
         api_key::rows(),
+        jwt::rows(),
         require::rows(),
         rate_limit::rows(),
         access_log::rows(),
         metrics::rows(),
         normalize::rows(),
+        validate::rows(),
         whole_stack::rows(),
     ]
     .concat()

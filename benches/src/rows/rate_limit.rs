@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bartizan::rate_limit::{PerClientAddr, Rate, RateLimitLayer};
+use bartizan::{
+    phase,
+    rate_limit::{HeaderFields, KeyExtractor, PerClientAddr, Rate, RateLimitLayer},
+};
 use http::StatusCode;
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder, key_extractor::PeerIpKeyExtractor};
 use tower_layer::Layer as _;
@@ -11,15 +14,19 @@ use super::request;
 use crate::{Arm, Bare, Body, Budget, Prepared, Scenario};
 
 const ACCEPTED: &str = "rate limit by address, no headers";
+const TOLD: &str = "rate limit by address, RateLimit headers";
 const REFUSED: &str = "rate limit by address, refused";
 const TOWER_GOVERNOR: &str = "tower_governor";
 
 pub(super) fn rows() -> Vec<Scenario> {
-    let accepted = Budget::new(500, 0);
+    let accepted = Budget::new(500, 0).not_met_yet(890, 0);
+    let told = Budget::new(2000, 2).not_met_yet(2_450, 2);
     let refused = Budget::new(6000, 12);
     vec![
         Scenario::ours(ACCEPTED, Some(accepted), |arm| ours(arm, ENOUGH, StatusCode::OK)),
         Scenario::peer(ACCEPTED, TOWER_GOVERNOR, |arm| tower_governor(arm, ENOUGH, StatusCode::OK)),
+        Scenario::ours(TOLD, Some(told), with_headers),
+        Scenario::peer(TOLD, TOWER_GOVERNOR, tower_governor_with_headers),
         Scenario::ours(REFUSED, Some(refused), |arm| ours(arm, NOTHING, StatusCode::TOO_MANY_REQUESTS)),
         Scenario::peer(REFUSED, TOWER_GOVERNOR, |arm| {
             tower_governor(arm, NOTHING, StatusCode::TOO_MANY_REQUESTS)
@@ -51,6 +58,30 @@ impl Quota {
 fn ours(arm: Arm, quota: Quota, expected: StatusCode) -> Prepared {
     arm.prepare(request::with_peer, expected, move |bare: Bare<Body>| {
         RateLimitLayer::new(quota.rate()).by(PerClientAddr).with_insecure_seed(1).layer(bare)
+    })
+}
+
+/// Where there is nobody to authenticate, so that a limit by address may tell what is left.
+fn with_headers(arm: Arm) -> Prepared {
+    arm.prepare(request::with_peer, StatusCode::OK, |bare: Bare<Body>| {
+        RateLimitLayer::new(ENOUGH.rate())
+            .by(PerClientAddr.at::<phase::PrincipalLimit>())
+            .with_headers(HeaderFields::new())
+            .with_insecure_seed(1)
+            .layer(bare)
+    })
+}
+
+fn tower_governor_with_headers(arm: Arm) -> Prepared {
+    arm.prepare(request::with_peer, StatusCode::OK, |bare: Bare<axum::body::Body>| {
+        let config = GovernorConfigBuilder::default()
+            .key_extractor(PeerIpKeyExtractor)
+            .per_second(ENOUGH.seconds.into())
+            .burst_size(ENOUGH.burst)
+            .use_headers()
+            .finish()
+            .expect("neither period nor burst is zero");
+        GovernorLayer::new(config).layer(bare)
     })
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::row::Row;
+use super::row::{Ceiling, Row};
 use crate::sh::root;
 
 /// Counts vary a little with addresses and hash seeds: worse means both of these.
@@ -66,18 +66,25 @@ impl Baseline {
         let Cost { instructions, allocations } = Cost::of(row);
         let mut faults = Vec::new();
         if let Some(budget) = row.budget {
-            let ceiling = budget.not_met_yet.unwrap_or(budget.instructions);
-            if instructions > f64::from(ceiling) {
-                faults.push(format!("{instructions} instructions, and its budget is {ceiling}"));
+            let met = Ceiling { instructions: budget.instructions, allocations: budget.allocations };
+            let is_within = |ceiling: Ceiling| {
+                let enough = f64::from(ceiling.allocations) + TOLERATED_ALLOCATIONS;
+                (instructions <= f64::from(ceiling.instructions), allocations <= enough)
+            };
+            let ceiling = budget.not_met_yet.unwrap_or(met);
+            let (few_instructions, few_allocations) = is_within(ceiling);
+            if !few_instructions {
+                let most = ceiling.instructions;
+                faults.push(format!("{instructions} instructions, and its budget is {most}"));
             }
-            if budget.not_met_yet.is_some() && instructions <= f64::from(budget.instructions) {
+            if !few_allocations {
+                let most = ceiling.allocations;
+                faults.push(format!("{allocations} allocations, and its budget is {most}"));
+            }
+            if budget.not_met_yet.is_some() && is_within(met) == (true, true) {
                 faults.push(format!(
-                    "{instructions} instructions meet its budget of {}: take `not_met_yet` out",
-                    budget.instructions
+                    "{instructions} instructions and {allocations} allocations meet its budget: take `not_met_yet` out"
                 ));
-            }
-            if allocations > f64::from(budget.allocations) + TOLERATED_ALLOCATIONS {
-                faults.push(format!("{allocations} allocations, and its budget is {}", budget.allocations));
             }
         }
         match self.0.get(&row.layer) {
@@ -141,16 +148,21 @@ mod tests {
 
     #[test]
     fn a_budget_not_met_yet_is_a_ceiling_until_it_is_met() {
-        let not_met = |instructions| Row {
-            budget: Some(Budget { instructions: 2000, allocations: 2, not_met_yet: Some(2500) }),
-            ..row(instructions, 2.0)
+        let ceiling = Ceiling { instructions: 2500, allocations: 3 };
+        let not_met = |instructions, allocations| Row {
+            budget: Some(Budget { instructions: 2000, allocations: 2, not_met_yet: Some(ceiling) }),
+            ..row(instructions, allocations)
         };
-        let faults = |instructions| Baseline::of(&[not_met(instructions)]).faults(&[not_met(instructions)]);
-        assert!(faults(2400.0).is_empty());
-        assert_eq!(faults(2501.0), ["layer: 2501 instructions, and its budget is 2500"]);
+        let faults = |instructions, allocations| {
+            Baseline::of(&[not_met(instructions, allocations)]).faults(&[not_met(instructions, allocations)])
+        };
+        assert!(faults(2400.0, 2.0).is_empty());
+        assert!(faults(1900.0, 3.0).is_empty());
+        assert_eq!(faults(2501.0, 2.0), ["layer: 2501 instructions, and its budget is 2500"]);
+        assert_eq!(faults(2400.0, 4.0), ["layer: 4 allocations, and its budget is 3"]);
         assert_eq!(
-            faults(2000.0),
-            ["layer: 2000 instructions meet its budget of 2000: take `not_met_yet` out"]
+            faults(2000.0, 2.0),
+            ["layer: 2000 instructions and 2 allocations meet its budget: take `not_met_yet` out"]
         );
     }
 

@@ -28,6 +28,13 @@ pub(crate) struct Row {
 pub(crate) struct Budget {
     pub(crate) instructions: u32,
     pub(crate) allocations: u32,
-    /// The ceiling in instructions while the budget is not met.
-    pub(crate) not_met_yet: Option<u32>,
+    /// The ceiling while the budget is not met.
+    pub(crate) not_met_yet: Option<Ceiling>,
+}
+
+/// What a layer may cost that does not meet its budget yet.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Ceiling {
+    pub(crate) instructions: u32,
+    pub(crate) allocations: u32,
 }

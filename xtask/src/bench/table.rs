@@ -40,7 +40,7 @@ fn count(allocations: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::row::Budget;
+    use crate::bench::row::{Budget, Ceiling};
 
     #[test]
     fn ours_and_theirs_stand_in_one_table() {
@@ -56,7 +56,11 @@ mod tests {
         let theirs = Row {
             subject: "peer".into(),
             ours: false,
-            budget: Some(Budget { instructions: 900, allocations: 2, not_met_yet: Some(1700) }),
+            budget: Some(Budget {
+                instructions: 900,
+                allocations: 2,
+                not_met_yet: Some(Ceiling { instructions: 1700, allocations: 2 }),
+            }),
             allocations: 0.031,
             time_ratio: None,
             ..ours.clone()

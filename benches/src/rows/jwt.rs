@@ -1,0 +1,142 @@
+//! Tokens: one that was seen before, and one that was not.
+
+use std::{
+    future::Ready,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use aws_lc_rs::{
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use bartizan::auth::{Algorithm, JwtLayer, KeyQuery, KeySet, KeySource, Lookup, TokenPolicy, VerifyingKey};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use http::{HeaderValue, Request, StatusCode, header};
+use tower_layer::Layer as _;
+
+use super::request;
+use crate::{Arm, Bare, Body, Budget, Prepared, Scenario};
+
+const ISSUER: &str = "https://id.example.com";
+const AUDIENCE: &str = "https://api.example.com";
+
+pub(super) fn rows() -> Vec<Scenario> {
+    vec![
+        Scenario::ours("JWT, token seen before", Some(Budget::new(2500, 3)), seen_before),
+        Scenario::peer("JWT, token seen before", "jwt-authorizer, RS256", peer),
+        Scenario::ours(
+            "JWT RS256, first sight",
+            Some(Budget::new(306_000, 6).not_met_yet(316_500, 7)),
+            first_sight,
+        ),
+        Scenario::peer("JWT RS256, first sight", "jwt-authorizer", peer),
+    ]
+}
+
+fn seen_before(arm: Arm) -> Prepared {
+    let issuer = Issuer::new();
+    let request = issuer.request();
+    arm.prepare(request, StatusCode::OK, |bare: Bare<Body>| layer(issuer.keys()).layer(bare))
+}
+
+fn first_sight(arm: Arm) -> Prepared {
+    let issuer = Issuer::new();
+    let request = issuer.request();
+    let keys = Restless { keys: issuer.keys(), generation: Arc::default() };
+    arm.prepare(request, StatusCode::OK, |bare: Bare<Body>| layer(keys).layer(bare))
+}
+
+fn peer(arm: Arm) -> Prepared {
+    use jwt_authorizer::{Authorizer, IntoLayer as _, JwtAuthorizer, Validation};
+    let issuer = Issuer::new();
+    let request = issuer.request();
+    arm.prepare(request, StatusCode::OK, |bare: Bare<axum07::body::Body>| {
+        let validation = Validation::new().iss(&[ISSUER]).aud(&[AUDIENCE]);
+        let authorizer =
+            JwtAuthorizer::<serde_json::Value>::from_rsa_pem_text(&issuer.pem()).validation(validation);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let authorizer: Authorizer<serde_json::Value> =
+            runtime.block_on(authorizer.build()).expect("the key is good");
+        authorizer.into_layer().layer(bare)
+    })
+}
+
+/// What the layer of the table is.
+pub(crate) fn layer<K: KeySource>(keys: K) -> JwtLayer<K> {
+    let policy = TokenPolicy::new(ISSUER, [AUDIENCE]).expect("names are short");
+    JwtLayer::new(keys, policy)
+}
+
+/// Keys that are others each time, so that no token was ever seen under them: it is looked up in vain, verified, and
+/// kept in place of the one before.
+struct Restless {
+    keys: KeySet,
+    generation: Arc<AtomicU64>,
+}
+
+impl KeySource for Restless {
+    type Refresh = Ready<()>;
+
+    fn lookup(&self, query: &KeyQuery<'_>) -> Lookup {
+        self.keys.lookup(query)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn refresh(&self, _: &KeyQuery<'_>) -> Option<Self::Refresh> {
+        None
+    }
+}
+
+/// An RSA key, and a token such as issuers write.
+pub(crate) struct Issuer(RsaKeyPair);
+
+impl Issuer {
+    pub(crate) fn new() -> Self {
+        Self(RsaKeyPair::generate(KeySize::Rsa2048).expect("the system has entropy"))
+    }
+
+    fn pem(&self) -> String {
+        let text = BASE64_STANDARD.encode(self.0.public_key());
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+        format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", lines.join("\n"))
+    }
+
+    pub(crate) fn keys(&self) -> KeySet {
+        let key = VerifyingKey::from_pem(Algorithm::Rs256, self.pem().as_bytes()).expect("it is an RSA key");
+        KeySet::from(key.with_kid("2026-01").expect("a short name"))
+    }
+
+    fn authorization(&self) -> HeaderValue {
+        let header = r#"{"alg":"RS256","typ":"at+jwt","kid":"2026-01"}"#;
+        let claims = format!(
+            r#"{{"iss":"{ISSUER}","sub":"auth0|5f7c8ec7c33c6c004bbafe82","aud":"{AUDIENCE}","iat":1767225600,"exp":4102444800,"jti":"ce4fd9b1-a8ab-4b68-a2a4-2e6aafdb7b6d","client_id":"web","scope":"orders:read orders:write"}}"#
+        );
+        let signed =
+            format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), BASE64_URL_SAFE_NO_PAD.encode(claims));
+        let mut signature = vec![0; self.0.public_modulus_len()];
+        self.0
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .expect("the buffer has the length of a signature");
+        let token = format!("Bearer {signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
+        HeaderValue::try_from(token).expect("a token is visible ASCII")
+    }
+
+    pub(crate) fn request(&self) -> impl Fn() -> Request<Body> + 'static + use<> {
+        let authorization = self.authorization();
+        move || {
+            let mut request = request::with_context();
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+            request
+        }
+    }
+}
