@@ -1,6 +1,7 @@
 //! An orders API behind a whole bartizan stack. `README.md` beside this crate has the commands to try.
 
 mod app;
+mod faults;
 mod keys;
 mod orders;
 mod quotes;

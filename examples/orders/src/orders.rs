@@ -97,7 +97,7 @@ pub(crate) async fn unknown() -> Rejection {
 }
 
 /// axum's `Json`, refusing in this family's form: a handler may return a [`Rejection`] like any other response.
-pub(crate) struct JsonBody<T>(T);
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Rejection;

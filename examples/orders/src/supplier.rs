@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Request},
+    extract::{Path, Request, State},
     routing::get,
 };
 use bartizan::{
@@ -12,12 +12,13 @@ use bartizan::{
 };
 use tower::util::MapRequestLayer;
 
-use crate::quotes::Quote;
+use crate::{faults::Faults, quotes::Quote};
 
 /// What the supplier sells, and for how many cents.
 const PRICES: [(&str, u64); 2] = [("sku-1", 1_299), ("sku-2", 2_499)];
 
-/// The supplier: `GET /quotes/{sku}`. Its lines in `log` have `"service.name":"supplier"`.
+/// The supplier: `GET /quotes/{sku}`, and `POST /faults` to make it misbehave. Its lines in `log` have
+/// `"service.name":"supplier"`.
 pub fn supplier(log: AccessLogLayer) -> Router {
     let stack = Stack::server()
         .push(ProblemLayer::new())
@@ -26,7 +27,10 @@ pub fn supplier(log: AccessLogLayer) -> Router {
         .push(log)
         .push_foreign("service_name", MapRequestLayer::new(sign))
         .push(NormalizeLayer::new());
-    Router::new().route("/quotes/{sku}", get(quote)).layer(stack.build())
+    let faults = Faults::default();
+    let operators = faults.routes();
+    let quotes = Router::new().route("/quotes/{sku}", get(quote)).with_state(faults);
+    quotes.merge(operators).layer(stack.build())
 }
 
 fn sign(request: Request) -> Request {
@@ -36,7 +40,8 @@ fn sign(request: Request) -> Request {
     request
 }
 
-async fn quote(Path(sku): Path<String>) -> Result<Json<Quote>, Rejection> {
+async fn quote(State(faults): State<Faults>, Path(sku): Path<String>) -> axum::response::Result<Json<Quote>> {
+    faults.suffer().await?;
     let known = PRICES.iter().find(|(known, _)| *known == sku);
     let (_, price_cents) = known.ok_or_else(|| Rejection::new(Reason::RouteNotFound))?;
     Ok(Json(Quote { sku, price_cents: *price_cents }))
