@@ -15,7 +15,7 @@ pub use bartizan_core::{
 #[cfg(feature = "correlation-id")]
 pub use bartizan_correlation_id::{CorrelationIdLayer, PropagateLayer, TraceContextLayer};
 #[cfg(feature = "metrics")]
-pub use bartizan_metrics::MetricsLayer;
+pub use bartizan_metrics::{ClientMetricsLayer, MetricsLayer};
 #[cfg(feature = "rate-limit")]
 pub use bartizan_rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
 #[cfg(feature = "validate")]

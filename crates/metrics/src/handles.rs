@@ -94,6 +94,21 @@ impl Histograms {
         self.0.find(FxBuildHasher.hash_one((name, variant)), is)
     }
 
+    /// Records in the series of `name` and `variant`, which `register` makes when it is the first.
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        name: &str,
+        variant: u32,
+        seconds: f64,
+        register: impl FnOnce(&str) -> Histogram,
+    ) {
+        match self.find(name, variant) {
+            Some(histogram) => histogram.record(seconds),
+            None => self.record_new(name, variant, seconds, register),
+        }
+    }
+
     /// Records the first of a series, or one of a name for which there is no room.
     #[cold]
     fn record_new(&self, name: &str, variant: u32, seconds: f64, register: impl FnOnce(&str) -> Histogram) {

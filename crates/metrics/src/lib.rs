@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
+mod client;
 mod handles;
 mod known;
 mod layer;
@@ -12,10 +13,14 @@ mod telemetry;
 
 pub use self::{
     call::Call,
+    client::{
+        ClientMetrics, ClientMetricsLayer, ClientResponseBody, ClientResponseFuture, ConfigError, Measured,
+        OutgoingCall,
+    },
     layer::MetricsLayer,
     service::{Metrics, ResponseBody, ResponseFuture},
     telemetry::{
-        DURATION_BUCKETS, HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION, REJECTIONS,
-        RPC_SERVER_CALL_DURATION,
+        DURATION_BUCKETS, HTTP_CLIENT_REQUEST_DURATION, HTTP_SERVER_ACTIVE_REQUESTS,
+        HTTP_SERVER_REQUEST_DURATION, REJECTIONS, RPC_CLIENT_CALL_DURATION, RPC_SERVER_CALL_DURATION,
     },
 };

@@ -31,8 +31,13 @@ impl MethodLabel {
         Self(index)
     }
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         METHODS[usize::from(self.0)]
+    }
+
+    /// The method as a number of four bits.
+    pub(crate) fn number(self) -> u32 {
+        self.0.into()
     }
 }
 
@@ -49,7 +54,7 @@ impl HttpSeries {
     /// The series as a number: ending, method and status side by side.
     pub(crate) fn variant(self) -> u32 {
         let status = self.status.map_or(0, |status| u32::from(status.as_u16()));
-        number_of(self.ending) << 16 | u32::from(self.method.0) << 12 | status
+        number_of(self.ending) << 16 | self.method.number() << 12 | status
     }
 
     pub(crate) fn labels(self, route: &str) -> Vec<Label> {
@@ -102,7 +107,8 @@ fn failed(ending: Ending) -> Option<&'static str> {
     (ending != Ending::Completed).then(|| ending.as_str())
 }
 
-fn number_of(ending: Ending) -> u32 {
+/// An ending as a number of four bits.
+pub(crate) fn number_of(ending: Ending) -> u32 {
     match ending {
         Ending::Completed => 0,
         Ending::ClientAborted => 1,

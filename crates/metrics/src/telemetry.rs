@@ -16,6 +16,15 @@ pub const HTTP_SERVER_ACTIVE_REQUESTS: &str = "http_server_active_requests";
 /// The refused requests: a counter, labelled with the `layer` that refused and the `code` of the refusal.
 pub const REJECTIONS: &str = "bartizan_rejections_total";
 
+/// How long requests to an upstream took, attempt by attempt, until the end of the response body: a histogram in
+/// seconds, labelled with the upstream's `name`, `http_request_method` and `http_response_status_code`, and with
+/// `error_type` on failures.
+pub const HTTP_CLIENT_REQUEST_DURATION: &str = "http_client_request_duration_seconds";
+
+/// How long gRPC calls of an upstream took with all their attempts, until the end of the trailers: a histogram in
+/// seconds, labelled with the upstream's `name`, `rpc_method` and `rpc_status_code`, and with `error_type` on failures.
+pub const RPC_CLIENT_CALL_DURATION: &str = "rpc_client_call_duration_seconds";
+
 /// The bucket boundaries of the durations, in seconds, as OpenTelemetry's conventions have them. Hand them to
 /// the exporter: it, not this layer, decides the buckets.
 pub const DURATION_BUCKETS: [f64; 14] =
@@ -25,6 +34,7 @@ pub const DURATION_BUCKETS: [f64; 14] =
 pub(crate) const OTHER: &str = "_OTHER";
 
 pub(crate) mod label {
+    pub(crate) const NAME: &str = "name";
     pub(crate) const METHOD: &str = "http_request_method";
     pub(crate) const ROUTE: &str = "http_route";
     pub(crate) const STATUS: &str = "http_response_status_code";
@@ -60,5 +70,19 @@ pub(crate) fn describe(recorder: &dyn Recorder) {
         KeyName::from_const_str(REJECTIONS),
         Some(Unit::Count),
         text("Requests refused, by the layer that refused and the code of the refusal."),
+    );
+}
+
+/// The same for the client's metrics.
+pub(crate) fn describe_client(recorder: &dyn Recorder) {
+    recorder.describe_histogram(
+        KeyName::from_const_str(HTTP_CLIENT_REQUEST_DURATION),
+        Some(Unit::Seconds),
+        SharedString::const_str("Duration of HTTP requests to an upstream, each attempt by itself."),
+    );
+    recorder.describe_histogram(
+        KeyName::from_const_str(RPC_CLIENT_CALL_DURATION),
+        Some(Unit::Seconds),
+        SharedString::const_str("Duration of gRPC calls of an upstream, with all their attempts."),
     );
 }
