@@ -32,8 +32,37 @@ impl Face {
         }
     }
 
+    /// The face for an outgoing call: by its own head, whichever request's context it carries along.
+    pub fn of_call<B>(request: &Request<B>) -> Self {
+        let context = RequestContext::get(request.extensions());
+        Self {
+            addressed: true,
+            protocol: Protocol::of(request),
+            head: request.method() == Method::HEAD,
+            http1: request.version() <= Version::HTTP_11,
+            request_id: context.and_then(RequestContext::request_id).cloned(),
+        }
+    }
+
     /// The protocol the caller speaks.
     pub fn protocol(&self) -> Protocol {
         self.protocol
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_its_own_protocol_and_the_id_of_the_request_it_is_made_for() {
+        let inbound = RequestContext::of(&mut Request::new(()));
+        inbound.set_request_id(RequestId::new("r-1").unwrap());
+        let mut call = Request::head("/").header("content-type", "application/grpc").body(()).unwrap();
+        call.extensions_mut().insert(inbound);
+        assert_eq!(Face::of(&call).protocol(), Protocol::Http);
+        let face = Face::of_call(&call);
+        assert!((face.protocol(), face.head) == (Protocol::Grpc, true));
+        assert_eq!(face.request_id.unwrap().as_str(), "r-1");
     }
 }

@@ -4,6 +4,7 @@ mod code;
 mod details;
 mod message;
 mod render;
+mod reset;
 
 pub use self::code::GrpcCode;
 pub(crate) use self::render::{DEFAULT_DOMAIN, RENDERED_HEADERS, render};
