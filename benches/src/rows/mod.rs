@@ -4,6 +4,7 @@ mod access_log;
 mod api_key;
 mod client_addr;
 mod context;
+mod deadline;
 pub(crate) mod jwt;
 mod metrics;
 mod normalize;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         jwt::rows(),
         require::rows(),
         rate_limit::rows(),
+        deadline::rows(),
         access_log::rows(),
         metrics::rows(),
         normalize::rows(),

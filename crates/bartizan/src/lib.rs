@@ -22,6 +22,8 @@ pub use bartizan_auth as auth;
 pub use bartizan_client_addr as client_addr;
 #[cfg(feature = "correlation-id")]
 pub use bartizan_correlation_id as correlation_id;
+#[cfg(feature = "deadline")]
+pub use bartizan_deadline as deadline;
 #[cfg(feature = "metrics")]
 pub use bartizan_metrics as metrics;
 #[cfg(feature = "rate-limit")]

@@ -14,6 +14,8 @@ pub use bartizan_core::{
 };
 #[cfg(feature = "correlation-id")]
 pub use bartizan_correlation_id::{CorrelationIdLayer, PropagateLayer, TraceContextLayer};
+#[cfg(feature = "deadline")]
+pub use bartizan_deadline::{OutboundTimeoutLayer, TimeoutLayer};
 #[cfg(feature = "metrics")]
 pub use bartizan_metrics::{ClientMetricsLayer, MetricsLayer};
 #[cfg(feature = "rate-limit")]

@@ -1,0 +1,6 @@
+//! Deadlines of outgoing calls.
+
+mod layer;
+mod service;
+
+pub use self::{layer::OutboundTimeoutLayer, service::OutboundTimeout};

@@ -1,0 +1,9 @@
+//! What takes too long, in paused time.
+
+mod inbound;
+mod outbound;
+mod request_body;
+mod support;
+#[cfg(feature = "metrics")]
+mod telemetry;
+mod wire;
