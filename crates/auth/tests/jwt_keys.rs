@@ -285,6 +285,22 @@ fn jwk_02_two_keys_of_one_name_are_tried_only_if_the_algorithm_tells_them_apart(
 }
 
 #[test]
+fn jwk_02_a_key_that_is_listed_twice_is_one_key() {
+    let es = Algorithm::Es256;
+    let (a, b) = (Signer::for_algorithm(es), Signer::for_algorithm(es));
+    let set = json!({"keys": [
+        jwk(&a, &json!({"kid": "a"})),
+        jwk(&a, &json!({"kid": "a", "use": "sig", "x5t": "of another certificate"})),
+        jwk(&b, &json!({"kid": "b"})),
+        jwk(&a, &json!({"kid": "b"})),
+    ]});
+    let set = KeySet::from_jwks(set.to_string().as_bytes(), es).unwrap();
+    assert_eq!((set.len(), set.ignored().len()), (3, 0));
+    assert_eq!(found(&set, Some("a"), es), "a");
+    assert_eq!(found(&set, Some("b"), es), "Ambiguous", "these are two");
+}
+
+#[test]
 fn jwk_03_without_a_name_exactly_one_key_must_fit() {
     let (es, ed) = (Algorithm::Es256, Algorithm::EdDsa);
     let set = KeySet::new([named(Some("a"), es), named(Some("b"), ed), named(Some("c"), ed)]);

@@ -33,7 +33,12 @@ pub(super) fn read_set(
     for key in set.keys {
         let kid = key.get("kid").and_then(Value::as_str).map(|kid| cut(kid).into());
         match read_public(key, accepted) {
-            Ok(read) => keys.extend(read),
+            // One that is listed twice is one key, and no reason to be in doubt which of the two is meant.
+            Ok(read) => read.into_iter().for_each(|key| {
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }),
             Err(reason) => ignored.push(IgnoredKey { kid, reason }),
         }
     }

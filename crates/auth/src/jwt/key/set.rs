@@ -53,7 +53,8 @@ impl KeySet {
     }
 
     /// A JWK set (RFC 7517 section 5). Each key is read alone: one that is not usable for verifying signatures of an
-    /// accepted algorithm is [ignored](Self::ignored). So are shared secrets, and private keys.
+    /// accepted algorithm is [ignored](Self::ignored). So are shared secrets, and private keys. A key that is listed
+    /// twice is one key.
     ///
     /// A key without `alg` is bound to the accepted algorithm that fits it, if there is exactly one. An Ed25519 key
     /// without `alg` goes by both names, `EdDSA` and `Ed25519`, when both are accepted.
