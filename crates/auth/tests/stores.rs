@@ -349,6 +349,32 @@ async fn key_03_a_store_is_asked_for_a_bounded_number_of_keys_at_once() {
     assert_eq!(database.fetched(), 64);
 }
 
+#[tokio::test(start_paused = true)]
+async fn key_03_invented_keys_do_not_take_the_turn_of_a_known_one() {
+    let (known, clock) = (key(), ManualClock::new());
+    let gate = Arc::new(Semaphore::new(1));
+    let database = Database { gate: Some(Arc::clone(&gate)), ..Database::with(known.record("billing")) };
+    let layer = cached(&database, &clock);
+    let ask = |key: &ApiKey| {
+        let (layer, request) = (layer.clone(), with_key(key));
+        tokio::spawn(async move { send(&layer, request).await.status() })
+    };
+    assert_eq!(ask(&known).await.unwrap(), 200);
+    clock.advance(Duration::from_secs(30));
+
+    let invented: Vec<_> = (0..64).map(|_| ask(&key())).collect();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(ask(&key()).await.unwrap(), 503, "one too many");
+    let renewed = ask(&known);
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(database.fetched(), 1 + 64 + 1);
+    gate.add_permits(65);
+    assert_eq!(renewed.await.unwrap(), 200);
+    for request in invented {
+        assert_eq!(request.await.unwrap(), 401);
+    }
+}
+
 #[tokio::test]
 async fn a_record_that_can_never_work_or_is_not_the_one_asked_for_is_a_failure_of_the_store() {
     let (key, other) = (key(), key());

@@ -15,9 +15,10 @@ use crate::{AsyncKeyStore, ConfigError, Failure, StoredKey, telemetry};
 /// The keys of an [`AsyncKeyStore`], remembered for 30 seconds: as long as a revocation takes to be seen.
 ///
 /// - The store is asked once at a time for each key, however many requests present it, and for at most 64 keys at
-///   once. A request waits at most a second.
+///   once that were never seen, and 64 whose time is over. A request waits at most a second, and one too many not at
+///   all.
 /// - Keys that do not exist are remembered too, apart from the good ones, so that inventing keys neither asks the
-///   store twice nor makes it forget.
+///   store twice, nor makes it forget, nor takes the turn of a key that is known.
 /// - While the store does not answer, the keys that are remembered go on until their time is over; the rest gets
 ///   503, `UNAVAILABLE`. A failure is remembered for a second.
 ///
@@ -33,7 +34,10 @@ struct Inner<A> {
     /// Also where the requests for one key meet: one of them asks, the others wait for it.
     found: Cache<String, Found>,
     missing: Cache<String, Missing>,
+    /// Turns to ask for keys that were never seen, which anybody can invent.
     asking: Semaphore,
+    /// The same for keys that were there when they were last asked for.
+    renewing: Semaphore,
 }
 
 #[derive(Clone)]
@@ -61,7 +65,7 @@ struct Missing {
 
 /// How long a failure of the store is remembered, so that everybody who waits does not ask in turn.
 const FAILURE_TTL: Duration = Duration::from_secs(1);
-/// How many keys the store is asked for at once.
+/// How many keys of each kind the store is asked for at once.
 const MAX_ASKING: usize = 64;
 
 impl<A: AsyncKeyStore> CachedKeys<A> {
@@ -172,6 +176,7 @@ impl<A: AsyncKeyStore> Inner<A> {
             found: Cache::new(settings.capacity),
             missing: Cache::new(settings.negative_capacity),
             asking: Semaphore::new(MAX_ASKING),
+            renewing: Semaphore::new(MAX_ASKING),
             settings,
         }
     }
@@ -197,7 +202,8 @@ impl<A: AsyncKeyStore> Inner<A> {
         {
             return missing.answer.map(|()| None);
         }
-        let Ok(_permit) = self.asking.try_acquire() else { return Err(Failure::StoreUnavailable) };
+        let turns = if older.is_some() { &self.renewing } else { &self.asking };
+        let Ok(_turn) = turns.try_acquire() else { return Err(Failure::StoreUnavailable) };
         let Some(key) = self.ask(id).await? else {
             self.note_missing(id, Ok(()), self.settings.negative_ttl);
             return Ok(None);
