@@ -102,7 +102,7 @@ fn refreshes(outcome: &str) -> (String, u64) {
 #[tokio::test]
 async fn jwk_01_an_issuer_is_asked_where_its_keys_are_in_both_places() {
     let key = Named::new("a");
-    for path in [OPENID, OAUTH] {
+    for (path, has_a_page_for_all) in [(OPENID, false), (OPENID, true), (OAUTH, false), (OAUTH, true)] {
         let idp = Idp::start().await;
         idp.publish([key.jwk()]);
         idp.serve_documents(&[path]);
@@ -150,6 +150,9 @@ async fn jwk_01_keys_that_moved_are_found_by_another_look_at_the_document() {
     world.clock.advance(Duration::from_secs(24 * 3600 - 1));
     world.refresh(&Named::new("b")).await;
     assert_eq!(new.key_fetches(), 2);
+        if has_a_page_for_all {
+            idp.serve_a_page_for_all_else();
+        }
     assert_eq!(world.status(&added.token(2)).await, 200);
 }
 
@@ -174,6 +177,21 @@ async fn jwk_03_a_storm_of_random_keys_makes_one_fetch_in_a_window() {
     assert_eq!(world.status(&key.token(0)).await, 200);
     // Signed once, for nobody gets as far as the signature.
     let tail = key.token(0).split_once('.').unwrap().1.to_owned();
+#[tokio::test]
+async fn jwk_01_where_there_is_no_document_the_first_place_says_why() {
+    for (has_a_page_for_all, outcome) in [(false, "status"), (true, "bad_discovery")] {
+        let idp = Idp::start().await;
+        idp.serve_documents(&[]);
+        if has_a_page_for_all {
+            idp.serve_a_page_for_all_else();
+        }
+        let world = World::new(RemoteKeys::discover(idp.issuer(), Algorithm::Es256));
+        assert_eq!(world.status(&Named::new("a").token(1)).await, 503);
+        assert_eq!((idp.document_fetches(), idp.key_fetches()), (2, 0));
+        assert_eq!(world.counted(), [refreshes(outcome)]);
+    }
+}
+
     for window in 1..=3 {
         for kid in 0..STORM {
             let header = json!({"alg": "ES256", "kid": format!("{window}-{kid}")}).to_string();

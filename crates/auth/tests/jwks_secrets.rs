@@ -64,7 +64,7 @@ async fn jwk_02_log_05_a_published_secret_is_reported_and_not_repeated() {
         "fetched other keys",
         "no key of the set can be used",
         "the answer is not a key set",
-        "status 500",
+        "https://id.example/keys answered with status 500",
         "the exchange with the server failed: away",
         "issuer=\"https://id.example/keys\"",
     ] {

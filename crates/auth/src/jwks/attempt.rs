@@ -67,8 +67,8 @@ pub(super) struct Fetched {
 #[derive(Debug)]
 pub(super) enum AttemptError {
     Fetch(FetchError),
-    /// Any but 200; redirects are not followed.
-    Status(StatusCode),
+    /// Any but 200, and whose it is; redirects are not followed.
+    Status(StatusCode, String),
     Discovery(DiscoveryError),
     Malformed(JwkSetError),
     /// A key set in which no key can be used: somebody's mistake, most likely, and no reason to refuse everybody.
@@ -107,11 +107,23 @@ impl Fetcher {
 
     async fn discover(&self, issuer: &Issuer) -> Result<Endpoint, AttemptError> {
         let [first, second] = &issuer.documents;
-        let document = match self.get(first).await {
-            Err(AttemptError::Status(_)) => self.get(second).await?,
-            answered => answered?,
+        let missing = match self.address_in(issuer, first).await {
+            // Not there, or a page that the server has for every path.
+            Err(error @ (AttemptError::Status(..) | AttemptError::Discovery(DiscoveryError::Malformed))) => {
+                error
+            }
+            found => return found,
         };
-        issuer.key_address(document.body(), self.loopback_http).map_err(AttemptError::Discovery)
+        // Where neither is there, the first says more.
+        self.address_in(issuer, second).await.map_err(|error| match error {
+            AttemptError::Status(..) => missing,
+            error => error,
+        })
+    }
+
+    async fn address_in(&self, issuer: &Issuer, document: &Endpoint) -> Result<Endpoint, AttemptError> {
+        let answer = self.get(document).await?;
+        issuer.key_address(answer.body(), self.loopback_http).map_err(AttemptError::Discovery)
     }
 
     async fn keys(&self, endpoint: &Endpoint) -> Result<Fetched, AttemptError> {
@@ -137,7 +149,7 @@ impl Fetcher {
         if answer.status() == StatusCode::OK {
             Ok(answer)
         } else {
-            Err(AttemptError::Status(answer.status()))
+            Err(AttemptError::Status(answer.status(), endpoint.name()))
         }
     }
 }
@@ -150,7 +162,7 @@ impl AttemptError {
             Self::Fetch(FetchError::TimedOut) => "timeout",
             Self::Fetch(FetchError::TooLarge) => "too_large",
             Self::Fetch(FetchError::Failed(_)) => "unreachable",
-            Self::Status(_) => "status",
+            Self::Status(..) => "status",
             Self::Discovery(DiscoveryError::OtherIssuer) => "wrong_issuer",
             Self::Discovery(_) => "bad_discovery",
             Self::Malformed(_) => "malformed",
@@ -163,7 +175,7 @@ impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fetch(_) => f.write_str("the server gave no answer"),
-            Self::Status(status) => write!(f, "the server answered with status {}", status.as_u16()),
+            Self::Status(status, address) => write!(f, "{address} answered with status {}", status.as_u16()),
             Self::Discovery(_) => f.write_str("the issuer does not say where its keys are"),
             Self::Malformed(_) => f.write_str("the answer is not a key set"),
             Self::NoUsableKey => f.write_str("no key of the set can be used"),
@@ -177,7 +189,7 @@ impl Error for AttemptError {
             Self::Fetch(error) => Some(error),
             Self::Discovery(error) => Some(error),
             Self::Malformed(error) => Some(error),
-            Self::Status(_) | Self::NoUsableKey => None,
+            Self::Status(..) | Self::NoUsableKey => None,
         }
     }
 }

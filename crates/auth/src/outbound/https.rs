@@ -246,7 +246,7 @@ impl fmt::Display for HttpsClientError {
             Self::BadRoots => "the root certificates cannot be read",
             Self::ForbiddenTarget => "the server has an address of a private network or of this machine",
             Self::Insecure => "the address is not an https address",
-            Self::Exchange(_) => "the exchange with the server failed",
+            Self::Exchange(_) => "the connection to the server failed",
         })
     }
 }

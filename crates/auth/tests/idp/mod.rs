@@ -7,7 +7,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -60,6 +60,7 @@ struct Shared {
     issuer: Mutex<Option<String>>,
     moved_to: Mutex<Option<String>>,
     documents: Mutex<Vec<&'static str>>,
+    has_a_page_for_all: AtomicBool,
     key_fetches: AtomicUsize,
     document_fetches: AtomicUsize,
 }
@@ -78,6 +79,7 @@ impl Idp {
             issuer: Mutex::default(),
             moved_to: Mutex::default(),
             documents: Mutex::new(vec![OPENID]),
+            has_a_page_for_all: AtomicBool::new(false),
             key_fetches: AtomicUsize::new(0),
             document_fetches: AtomicUsize::new(0),
         });
@@ -115,6 +117,11 @@ impl Idp {
     /// Serves the discovery document at these paths alone.
     pub(crate) fn serve_documents(&self, paths: &[&'static str]) {
         *self.shared.documents.lock().unwrap() = paths.to_vec();
+    }
+
+    /// Answers with a page, and 200, where it has nothing.
+    pub(crate) fn serve_a_page_for_all_else(&self) {
+        self.shared.has_a_page_for_all.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn key_fetches(&self) -> usize {
@@ -164,7 +171,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     } else {
         shared.document_fetches.fetch_add(1, Ordering::SeqCst);
         if !shared.documents.lock().unwrap().contains(&path) {
-            return status(StatusCode::NOT_FOUND, Body::empty());
+            return if shared.has_a_page_for_all.load(Ordering::SeqCst) {
+                status(StatusCode::OK, Body::from("<!doctype html><title>Sign in</title>"))
+            } else {
+                status(StatusCode::NOT_FOUND, Body::empty())
+            };
         }
         let own = format!("http://{}", shared.addr);
         let issuer = shared.issuer.lock().unwrap().clone().unwrap_or_else(|| own.clone());
