@@ -6,8 +6,10 @@ mod mint;
 mod support;
 
 use std::{
-    sync::Arc,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,6 +18,7 @@ use bartizan_core::{Clock, ManualClock};
 use http::Request;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use serde_json::json;
+use tokio::task::{JoinHandle, yield_now};
 
 use self::{
     idp::{Idp, Mood, Named, OAUTH, OPENID},
@@ -91,6 +94,47 @@ impl World {
     }
 }
 
+/// Requests without end, and each is accepted: one with a token that was not seen before, one verified in any case.
+struct Load {
+    sent: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Load {
+    /// `token` makes another one for each number.
+    fn start(world: &World, token: impl Fn(usize) -> String + Send + 'static) -> Self {
+        let (sent, over) = (Arc::new(AtomicUsize::new(1)), Arc::new(AtomicBool::new(false)));
+        let (count, ended) = (Arc::clone(&sent), Arc::clone(&over));
+        let layers = [world.layer.clone(), world.layer.clone().without_cache()];
+        let task = tokio::spawn(async move {
+            while !ended.load(Ordering::SeqCst) {
+                let token = token(count.load(Ordering::SeqCst));
+                for layer in &layers {
+                    assert_eq!(send(layer, request(&token)).await.status(), 200);
+                }
+                count.fetch_add(1, Ordering::SeqCst);
+                yield_now().await;
+            }
+        });
+        Self { sent, over, task }
+    }
+
+    /// Waits until requests were sent that began after this.
+    async fn goes_on(&self) {
+        let before = self.sent.load(Ordering::SeqCst);
+        while self.sent.load(Ordering::SeqCst) < before + 2 {
+            assert!(!self.task.is_finished(), "a request was refused");
+            yield_now().await;
+        }
+    }
+
+    async fn end(self) {
+        self.over.store(true, Ordering::SeqCst);
+        self.task.await.unwrap();
+    }
+}
+
 fn request(token: &str) -> Request<String> {
     get("/").header("authorization", format!("Bearer {token}")).body(String::new()).unwrap()
 }
@@ -106,6 +150,9 @@ async fn jwk_01_an_issuer_is_asked_where_its_keys_are_in_both_places() {
         let idp = Idp::start().await;
         idp.publish([key.jwk()]);
         idp.serve_documents(&[path]);
+        if has_a_page_for_all {
+            idp.serve_a_page_for_all_else();
+        }
         let world = World::new(RemoteKeys::discover(idp.issuer(), Algorithm::Es256));
         assert_eq!(world.status(&key.token(1)).await, 200, "{path}");
         assert_eq!(idp.key_fetches(), 1);
@@ -131,6 +178,21 @@ async fn jwk_01_the_document_of_another_issuer_gives_no_keys() {
 }
 
 #[tokio::test]
+async fn jwk_01_where_there_is_no_document_the_first_place_says_why() {
+    for (has_a_page_for_all, outcome) in [(false, "status"), (true, "bad_discovery")] {
+        let idp = Idp::start().await;
+        idp.serve_documents(&[]);
+        if has_a_page_for_all {
+            idp.serve_a_page_for_all_else();
+        }
+        let world = World::new(RemoteKeys::discover(idp.issuer(), Algorithm::Es256));
+        assert_eq!(world.status(&Named::new("a").token(1)).await, 503);
+        assert_eq!((idp.document_fetches(), idp.key_fetches()), (2, 0));
+        assert_eq!(world.counted(), [refreshes(outcome)]);
+    }
+}
+
+#[tokio::test]
 async fn jwk_01_keys_that_moved_are_found_by_another_look_at_the_document() {
     let (mut old, new) = (Idp::start().await, Idp::start().await);
     let (key, added) = (Named::new("a"), Named::new("added"));
@@ -150,9 +212,6 @@ async fn jwk_01_keys_that_moved_are_found_by_another_look_at_the_document() {
     world.clock.advance(Duration::from_secs(24 * 3600 - 1));
     world.refresh(&Named::new("b")).await;
     assert_eq!(new.key_fetches(), 2);
-        if has_a_page_for_all {
-            idp.serve_a_page_for_all_else();
-        }
     assert_eq!(world.status(&added.token(2)).await, 200);
 }
 
@@ -168,38 +227,33 @@ async fn jwk_03_the_first_token_of_a_new_key_is_accepted() {
     assert_eq!(idp.key_fetches(), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jwk_03_a_storm_of_random_keys_makes_one_fetch_in_a_window() {
     const STORM: usize = 10_000;
-    let (idp, key) = (Idp::start().await, Named::new("good"));
+    const CALLERS: usize = 16;
+    let (idp, key) = (Idp::start().await, Arc::new(Named::new("good")));
     idp.publish([key.jwk()]);
-    let world = World::of(&idp);
+    let world = Arc::new(World::of(&idp));
     assert_eq!(world.status(&key.token(0)).await, 200);
     // Signed once, for nobody gets as far as the signature.
     let tail = key.token(0).split_once('.').unwrap().1.to_owned();
-#[tokio::test]
-async fn jwk_01_where_there_is_no_document_the_first_place_says_why() {
-    for (has_a_page_for_all, outcome) in [(false, "status"), (true, "bad_discovery")] {
-        let idp = Idp::start().await;
-        idp.serve_documents(&[]);
-        if has_a_page_for_all {
-            idp.serve_a_page_for_all_else();
-        }
-        let world = World::new(RemoteKeys::discover(idp.issuer(), Algorithm::Es256));
-        assert_eq!(world.status(&Named::new("a").token(1)).await, 503);
-        assert_eq!((idp.document_fetches(), idp.key_fetches()), (2, 0));
-        assert_eq!(world.counted(), [refreshes(outcome)]);
-    }
-}
-
     for window in 1..=3 {
-        for kid in 0..STORM {
-            let header = json!({"alg": "ES256", "kid": format!("{window}-{kid}")}).to_string();
-            let token = format!("{}.{tail}", base64_url(&header));
-            assert_eq!(world.status(&token).await, 401);
-            if kid % 1000 == 0 {
-                assert_eq!(world.status(&key.token(kid)).await, 200, "good ones pass meanwhile");
-            }
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| {
+                let (world, key, tail) = (Arc::clone(&world), Arc::clone(&key), tail.clone());
+                tokio::spawn(async move {
+                    for kid in (caller..STORM).step_by(CALLERS) {
+                        let header = json!({"alg": "ES256", "kid": format!("{window}-{kid}")}).to_string();
+                        assert_eq!(world.status(&format!("{}.{tail}", base64_url(&header))).await, 401);
+                        if kid % 100 == 0 {
+                            assert_eq!(world.status(&key.token(kid)).await, 200, "good ones pass meanwhile");
+                        }
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.await.unwrap();
         }
         assert_eq!(idp.key_fetches(), 1 + window, "one for the first load, and one for each window");
         world.clock.advance(WINDOW);
@@ -216,26 +270,13 @@ async fn jwk_04_good_keys_are_accepted_throughout_whatever_the_provider_does() {
     let (mut idp, key, stranger) = (Idp::start().await, Named::new("good"), Named::new("stranger"));
     idp.publish([key.jwk()]);
     let builder = RemoteKeys::jwks(idp.keys_url(), Algorithm::Es256);
-    let world = Arc::new(World::new(builder.with_timeout(Duration::from_secs(2)).unwrap()));
+    let world = World::new(builder.with_timeout(Duration::from_secs(2)).unwrap());
     assert_eq!(world.status(&key.token(0)).await, 200);
     world.counted();
 
-    // Requests run all the time, each with a token that was not seen before.
-    let over = Arc::new(AtomicBool::new(false));
-    let (running, ended) = (Arc::clone(&world), Arc::clone(&over));
-    let tokens: Vec<_> = (1..200).map(|id| key.token(id)).collect();
-    let load = tokio::spawn(async move {
-        let mut sent = 0_usize;
-        while !ended.load(Ordering::SeqCst) {
-            for token in &tokens {
-                assert_eq!(running.status(token).await, 200);
-                sent += 1;
-                tokio::task::yield_now().await;
-            }
-        }
-        sent
-    });
-
+    let key = Arc::new(key);
+    let signer = Arc::clone(&key);
+    let load = Load::start(&world, move |id| signer.token(id));
     for (mood, outcome) in [
         (Mood::Status(500), "status"),
         (Mood::Status(404), "status"),
@@ -254,6 +295,7 @@ async fn jwk_04_good_keys_are_accepted_throughout_whatever_the_provider_does() {
         world.refresh(&stranger).await;
         assert_eq!(world.counted(), [refreshes(outcome)], "{mood:?}");
         assert!(world.keys.is_ready());
+        load.goes_on().await;
     }
     idp.stop().await;
     world.refresh(&stranger).await;
@@ -265,8 +307,57 @@ async fn jwk_04_good_keys_are_accepted_throughout_whatever_the_provider_does() {
     idp.restart().await;
     world.clock.advance(WINDOW);
     assert_eq!(world.status(&stranger.token(1)).await, 200);
-    over.store(true, Ordering::SeqCst);
-    assert!(load.await.unwrap() > 0);
+    load.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jwk_03_jwk_04_keys_are_rotated_while_requests_run() {
+    let idp = Idp::start().await;
+    let keys: Arc<[Named]> = (0..6).map(|number| Named::new(&format!("key-{number}"))).collect();
+    idp.publish([keys[0].jwk()]);
+    let world = Arc::new(World::of(&idp));
+    assert_eq!(world.status(&keys[0].token(0)).await, 200);
+
+    // The key that its issuer signs with.
+    let current = Arc::new(AtomicUsize::new(0));
+    let (signers, signs) = (Arc::clone(&keys), Arc::clone(&current));
+    let load = Load::start(&world, move |id| signers[signs.load(Ordering::SeqCst)].token(id));
+    for next in 1..keys.len() {
+        let (old, new) = (&keys[next - 1], &keys[next]);
+        world.clock.advance(WINDOW);
+        idp.publish([old.jwk(), new.jwk()]);
+        let fetches = idp.key_fetches();
+        if next % 2 == 0 {
+            // An issuer that takes its time: who waits is served, and nobody else waits.
+            idp.set_mood(Mood::Silent);
+            let (asking, first) = (Arc::clone(&world), new.token(0));
+            let waiting = tokio::spawn(async move { asking.status(&first).await });
+            while idp.key_fetches() == fetches {
+                yield_now().await;
+            }
+            load.goes_on().await;
+            assert!(!waiting.is_finished());
+            idp.set_mood(Mood::Good);
+            assert_eq!(waiting.await.unwrap(), 200, "the first token of a new key");
+        } else {
+            assert_eq!(world.status(&new.token(0)).await, 200, "the first token of a new key");
+        }
+        assert_eq!(idp.key_fetches(), fetches + 1);
+        current.store(next, Ordering::SeqCst);
+        load.goes_on().await;
+
+        // The old one is withdrawn, which only a good answer says.
+        idp.publish([new.jwk()]);
+        let stranger = Named::new("stranger");
+        idp.set_mood(Mood::Text("<html>".into()));
+        world.refresh(&stranger).await;
+        assert_eq!(world.status(&old.token(1)).await, 200);
+        idp.set_mood(Mood::Good);
+        world.refresh(&stranger).await;
+        assert_eq!(world.status(&old.token(1)).await, 401);
+        load.goes_on().await;
+    }
+    load.end().await;
 }
 
 #[tokio::test]
