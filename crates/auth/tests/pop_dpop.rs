@@ -1,6 +1,8 @@
 //! Tokens bound to a key of the client, and the proofs that come with them.
 #![cfg(all(feature = "dpop", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 
+#[cfg(feature = "tracing")]
+mod everything;
 mod mint;
 mod support;
 
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bartizan_auth::{Algorithm, ApiKeyLayer, AuthLayer, Dpop, JwtLayer, KeySet, RequireLayer, StaticKeys};
+#[cfg(feature = "tracing")]
+use bartizan_core::RequestContext;
 use bartizan_core::{Clock, ManualClock, Reason, Rejection};
 use bartizan_testkit::contract;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -371,6 +375,56 @@ fn log_04_no_secret_of_nonces_is_in_any_text() {
     let dpop = dpop().with_nonces(&secret, Duration::from_secs(60)).unwrap();
     let text = [format!("{dpop:?}"), format!("{:?}", secret_layer().with_dpop(dpop))].concat();
     assert!(text.contains("lifetime: 60") && !text.contains("SSS") && !text.contains("83, 83"), "{text}");
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn log_04_no_proof_and_no_bound_token_is_in_any_text() {
+    let seen = everything::Everything::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
+    let (client, thief) = (Client::new(Algorithm::Es256), Client::new(Algorithm::Es256));
+    let proofs = [
+        client.proof(&json!({})),
+        client.proof(&json!({"htm": "POST"})),
+        client.proof(&json!({"iat": 1})),
+        client.proof_with(&json!({"typ": "JWT"}), &json!({})),
+        thief.proof(&json!({"ath": sha256(client.token.as_bytes())})),
+    ];
+    let work = async || {
+        let (layer, kept) = (layer(), layer().with_credential_kept());
+        for proof in &proofs {
+            // The second time it is replayed.
+            for layer in [&layer, &layer, &kept] {
+                let mut request = client.with(&[proof]);
+                let context = RequestContext::of(&mut request);
+                context.event().enable();
+                let answer = send(layer, request).await;
+                let cause = answer.response.extensions().get::<Rejection>().and_then(Rejection::cause);
+                seen.add(cause.unwrap_or_default());
+                seen.debug(&answer);
+                seen.debug(&context);
+                seen.debug(context.event());
+            }
+        }
+    };
+    tracing::subscriber::with_default(subscriber, || {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
+    });
+    seen.error(&dpop().with_nonces(b"SSSS", Duration::from_secs(60)).unwrap_err());
+    let text = seen.0.lock().unwrap();
+    assert!(
+        text.contains("nonces.secret") && !text.contains("SSSS"),
+        "a secret that is too short is one, too"
+    );
+    for part in
+        ["replayed_proof", "invalid_proof", "stale_proof", "wrong_proof_key", "authn_success", "token-1"]
+    {
+        assert!(text.contains(part), "the search sees what was said: {part}");
+    }
+    for part in proofs.iter().chain([&client.token]).flat_map(|token| token.split('.').skip(1)) {
+        assert!(!text.contains(&part[..12]) && !text.contains(&part[part.len() - 12..]), "{part}");
+    }
 }
 
 #[test]
