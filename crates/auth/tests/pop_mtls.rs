@@ -1,6 +1,8 @@
 //! Tokens bound to the certificate of the TLS connection, and tokens bound to what nobody asks for.
 #![cfg(all(feature = "mtls", any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 
+#[cfg(feature = "tonic-tls")]
+mod handshake;
 mod mint;
 mod support;
 
@@ -84,6 +86,26 @@ async fn pop_03_the_certificate_of_rfc_8705_opens_the_token_that_is_bound_to_it_
     assert_eq!(send(&layer, bearer(&good())).await.status(), 200, "bound to nothing");
     let refused = send(&layer, bound()).await;
     assert_eq!(refused.face(), send(&layer, bearer("a.b.c")).await.face(), "AUT-07");
+}
+
+#[cfg(feature = "tonic-tls")]
+#[tokio::test]
+async fn pop_03_what_tonic_s_acceptor_learns_in_the_handshake_opens_the_token() {
+    use tonic::transport::server::Connected;
+
+    let (client, other) = (handshake::Client::new(), handshake::Client::new());
+    let bound_to_client =
+        || bearer(&bound_to(&json!({"x5t#S256": ClientCertificate::from_der(client.der()).thumbprint()})));
+    let layer = layer();
+    for (who, expected) in
+        [(Some(&client), ""), (Some(&other), "wrong_certificate"), (None, "no_certificate")]
+    {
+        let mut request = bound_to_client();
+        // As tonic's server does with each request of a connection.
+        request.extensions_mut().insert(handshake::accept(who).await.connect_info());
+        let seen = send(&layer, request).await;
+        assert_eq!((seen.handled.is_some(), cause(&seen)), (expected.is_empty(), expected));
+    }
 }
 
 #[tokio::test]
