@@ -6,13 +6,16 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use axum::{Router, routing::get};
 use bartizan::{
-    Clock, NormalizeLayer, ProblemLayer, Stack,
+    Clock, ManualClock, NormalizeLayer, ProblemLayer, Stack,
     auth::{
         Algorithm, AnyKeys, ApiKey, ApiKeyLayer, AuthLayer, AuthorizeLayer, JwtLayer, KeySet, RemoteKeys,
         Require, StaticKeys, TokenPolicy, VerifyingKey,
     },
+    client_addr::ClientAddrLayer,
     correlation_id::CorrelationIdLayer,
+    rate_limit::{PerClientAddr, Rate, RateLimitLayer},
 };
 use bartizan_tests::{
     TenOfEverything,
@@ -257,4 +260,77 @@ async fn azn_02_health_and_reflection_are_open_by_their_paths_and_nothing_else_i
         let expected = if metadata.is_empty() { "UNAUTHENTICATED" } else { "MALFORMED_CREDENTIALS" };
         assert_eq!(reason, expected);
     }
+}
+
+/// A service that gives each address so many requests, and no more.
+async fn limited(burst: u32) -> Result<(String, ApiKey), Box<dyn Error>> {
+    let key = ApiKey::generate("test")?;
+    let limit = RateLimitLayer::new(Rate::per_second(1)?.burst(burst)?)
+        .by(PerClientAddr)
+        .with_clock(Clock::from(ManualClock::new()));
+    let keys = ApiKeyLayer::new(StaticKeys::new([key.record("keeper")])?);
+    let tokens = JwtLayer::new(good_keys(), TokenPolicy::new(ISSUER, [AUDIENCE])?);
+    let stack = Stack::server()
+        .push(ProblemLayer::new())
+        .push(CorrelationIdLayer::new())
+        .push(NormalizeLayer::new())
+        .push(ClientAddrLayer::peer())
+        .push(limit)
+        .push(AuthLayer::new(keys, tokens));
+    let app = Router::new().route("/", get(async || "ok").post(async || "ok")).layer(stack.build());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok((url, key))
+}
+
+/// How many of these requests get past the limit.
+async fn passed(url: &str, headers: &[(&str, &str)]) -> usize {
+    let client = reqwest::Client::new();
+    for count in 0..100 {
+        let request =
+            headers.iter().fold(client.post(url), |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.unwrap();
+        let code = answer.headers().get("grpc-status").map_or("", |code| code.to_str().unwrap());
+        match (answer.status().as_u16(), code) {
+            (429, _) | (_, "8") => return count,
+            (200 | 400 | 401, _) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    panic!("there is no limit");
+}
+
+#[tokio::test]
+async fn key_05_guesses_are_dear_and_everything_else_costs_one() {
+    const BURST: u32 = 40;
+    let (good, bad) = (format!("Bearer {}", token(&json!({}))), format!("Bearer {}x", token(&json!({}))));
+    let grpc = ("content-type", "application/grpc");
+    for (name, headers) in [
+        ("a token that is not well signed", vec![("authorization", bad.as_str())]),
+        ("the same in a gRPC call", vec![("authorization", bad.as_str()), grpc]),
+        ("a key that is none", vec![("x-api-key", "guess")]),
+        ("the same in a gRPC call", vec![("x-api-key", "guess"), grpc]),
+    ] {
+        let (url, key) = limited(BURST).await.unwrap();
+        // 11 each: the fourth takes what is left.
+        assert_eq!(passed(&url, &headers).await, 4, "{name}");
+        assert_eq!(
+            passed(&url, &[("x-api-key", key.expose())]).await,
+            0,
+            "it is the address that has no more"
+        );
+    }
+    for (name, headers) in [
+        ("a good token", vec![("authorization", good.as_str())]),
+        ("no credential", vec![]),
+        ("no credential in a gRPC call", vec![grpc]),
+        ("two credentials", vec![("authorization", good.as_str()), ("x-api-key", "guess")]),
+    ] {
+        let (url, _) = limited(BURST).await.unwrap();
+        assert_eq!(passed(&url, &headers).await, BURST as usize, "{name}");
+    }
+    let (url, key) = limited(BURST).await.unwrap();
+    assert_eq!(passed(&url, &[("x-api-key", key.expose())]).await, BURST as usize, "a good key");
 }
