@@ -1,7 +1,7 @@
 //! The listeners: one for callers, one for operators.
 
 use std::{
-    io,
+    io::{self, IsTerminal},
     net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -33,7 +33,11 @@ pub(crate) fn run(
     supplier: Option<Supplier>,
     tokens: Tokens,
 ) -> Result<(), String> {
-    tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing::Level::WARN).init();
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_max_level(tracing::Level::WARN)
+        .init();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(serve(listen, admin, supplier, tokens))
 }
