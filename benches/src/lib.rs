@@ -7,7 +7,8 @@
 //!
 //! Three programs measure that: `instructions` counts under valgrind, `allocations` counts calls of the allocator,
 //! `time` lets criterion sample. Each run is a process of its own, because a metrics recorder or a tracing subscriber,
-//! once installed for one scenario, would be there for the next. `cargo xtask bench` runs all and prints the table.
+//! once installed for one scenario, would be there for the next. A fourth, `scaling`, says what a second thread adds.
+//! `cargo xtask bench` runs all and prints the table.
 
 mod bare;
 mod budget;

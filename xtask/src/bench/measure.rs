@@ -36,6 +36,11 @@ pub(super) fn rows(with_time: bool) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// What a second thread adds, which the program prints and judges itself.
+pub(super) fn scaling() -> Result<()> {
+    bench("scaling").run()
+}
+
 fn bench(name: &str) -> Sh {
     // A run that fails says why in one line; the way it came there is of no use.
     let program = Sh::cargo("bench").env("RUST_BACKTRACE", "0");

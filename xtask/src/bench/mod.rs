@@ -33,6 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let rows = measure::rows(!args.no_time)?;
     let table = table::markdown(&rows);
     println!("\n{table}");
+    measure::scaling()?;
 
     if args.bless {
         // Blessing accepts a change, never a layer that is over its budget.
