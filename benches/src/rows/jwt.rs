@@ -26,17 +26,19 @@ use crate::{Arm, Bare, Body, Budget, Prepared, Scenario};
 
 const ISSUER: &str = "https://id.example.com";
 const AUDIENCE: &str = "https://api.example.com";
+const KID: &str = "2026-01";
+
+const SEEN_BEFORE: &str = "JWT, token seen before";
+const FIRST_SIGHT: &str = "JWT RS256, first sight";
 
 pub(super) fn rows() -> Vec<Scenario> {
     vec![
-        Scenario::ours("JWT, token seen before", Some(Budget::new(2500, 3)), seen_before),
-        Scenario::peer("JWT, token seen before", "jwt-authorizer, RS256", peer),
-        Scenario::ours(
-            "JWT RS256, first sight",
-            Some(Budget::new(306_000, 6).not_met_yet(316_500, 7)),
-            first_sight,
-        ),
-        Scenario::peer("JWT RS256, first sight", "jwt-authorizer", peer),
+        Scenario::ours(SEEN_BEFORE, Some(Budget::new(2500, 3)), seen_before),
+        Scenario::peer(SEEN_BEFORE, "jwt-authorizer, RS256", jwt_authorizer),
+        Scenario::peer(SEEN_BEFORE, "tower-oauth2-resource-server, RS256", resource_server),
+        Scenario::ours(FIRST_SIGHT, Some(Budget::new(306_000, 6).not_met_yet(316_500, 7)), first_sight),
+        Scenario::peer(FIRST_SIGHT, "jwt-authorizer", jwt_authorizer),
+        Scenario::peer(FIRST_SIGHT, "tower-oauth2-resource-server", resource_server),
     ]
 }
 
@@ -53,7 +55,7 @@ fn first_sight(arm: Arm) -> Prepared {
     arm.prepare(request, StatusCode::OK, |bare: Bare<Body>| layer(keys).layer(bare))
 }
 
-fn peer(arm: Arm) -> Prepared {
+fn jwt_authorizer(arm: Arm) -> Prepared {
     use jwt_authorizer::{Authorizer, IntoLayer as _, JwtAuthorizer, Validation};
     let issuer = Issuer::new();
     let request = issuer.request();
@@ -61,11 +63,30 @@ fn peer(arm: Arm) -> Prepared {
         let validation = Validation::new().iss(&[ISSUER]).aud(&[AUDIENCE]);
         let authorizer =
             JwtAuthorizer::<serde_json::Value>::from_rsa_pem_text(&issuer.pem()).validation(validation);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let authorizer: Authorizer<serde_json::Value> =
-            runtime.block_on(authorizer.build()).expect("the key is good");
+            block_on(authorizer.build()).expect("the key is good");
         authorizer.into_layer().layer(bare)
     })
+}
+
+fn resource_server(arm: Arm) -> Prepared {
+    use tower_oauth2_resource_server::{
+        server::OAuth2ResourceServer, tenant::TenantConfiguration, validation::ClaimsValidationSpec,
+    };
+    let issuer = Issuer::new();
+    let request = issuer.request();
+    arm.prepare(request, StatusCode::OK, |bare: Bare<Body>| {
+        let claims = ClaimsValidationSpec::new().exp(true).iss(ISSUER).aud(&vec![AUDIENCE.to_owned()]);
+        let tenant = TenantConfiguration::static_builder(issuer.jwks()).claims_validation(claims).build();
+        let server = <OAuth2ResourceServer>::builder().add_tenant(tenant.expect("the key is good"));
+        block_on(server.build()).expect("there is a tenant").into_layer().layer(bare)
+    })
+}
+
+/// Both peers are built by code that may wait for an issuer, which here it does not.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(future)
 }
 
 /// What the layer of the table is.
@@ -111,13 +132,20 @@ impl Issuer {
         format!("-----BEGIN RSA PUBLIC KEY-----\n{}\n-----END RSA PUBLIC KEY-----\n", lines.join("\n"))
     }
 
+    fn jwks(&self) -> String {
+        let key = self.0.public_key();
+        let [n, e] = [key.modulus(), key.exponent()]
+            .map(|number| BASE64_URL_SAFE_NO_PAD.encode(number.big_endian_without_leading_zero()));
+        format!(r#"{{"keys":[{{"kty":"RSA","use":"sig","alg":"RS256","kid":"{KID}","n":"{n}","e":"{e}"}}]}}"#)
+    }
+
     pub(crate) fn keys(&self) -> KeySet {
         let key = VerifyingKey::from_pem(Algorithm::Rs256, self.pem().as_bytes()).expect("it is an RSA key");
-        KeySet::from(key.with_kid("2026-01").expect("a short name"))
+        KeySet::from(key.with_kid(KID).expect("a short name"))
     }
 
     fn authorization(&self) -> HeaderValue {
-        let header = r#"{"alg":"RS256","typ":"at+jwt","kid":"2026-01"}"#;
+        let header = format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{KID}"}}"#);
         let claims = format!(
             r#"{{"iss":"{ISSUER}","sub":"auth0|5f7c8ec7c33c6c004bbafe82","aud":"{AUDIENCE}","iat":1767225600,"exp":4102444800,"jti":"ce4fd9b1-a8ab-4b68-a2a4-2e6aafdb7b6d","client_id":"web","scope":"orders:read orders:write"}}"#
         );
