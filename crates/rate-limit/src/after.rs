@@ -49,7 +49,7 @@ impl After {
         let now = shared.clock().now();
         for note in self.notes.iter().filter(|note| note.allowed) {
             let limit = shared.limit(note);
-            limit.settle(note, now, Charge::More(limit.failed_credential_charge));
+            shared.settle(note, now, Charge::More(limit.failed_credential_charge));
         }
     }
 }
@@ -63,8 +63,7 @@ impl Observer for After {
         let shared = &self.shared;
         let now = shared.clock().now();
         for note in self.notes.iter().filter(|note| note.allowed) {
-            let limit = shared.limit(note);
-            limit.settle(note, now, limit.charge(&outcome));
+            shared.settle(note, now, shared.limit(note).charge(&outcome));
         }
     }
 }

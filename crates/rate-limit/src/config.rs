@@ -27,7 +27,7 @@ impl ConfigError {
     }
 
     /// The setting: `limit`, `period`, `burst`, `rate` (its text), `name`, `max_keys`, `cost`, `tier`, `rates`,
-    /// `exempt_paths`, `allow_list`, `max`, `queue`, `max_wait` or `max_authorities`.
+    /// `exempt_paths`, `allow_list`, `max`, `queue`, `max_wait`, `max_authorities`, `redis`, `prefix` or `timeout`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -62,6 +62,9 @@ pub(crate) struct Settings {
     pub(crate) exempt: Exempt,
     pub(crate) headers: Option<HeaderFields>,
     pub(crate) extension: bool,
+    /// Where charges go for what was decided there.
+    #[cfg(feature = "redis")]
+    pub(crate) redis: Option<crate::RedisStore>,
 }
 
 /// Enough for most services, in about 5 MB.

@@ -114,6 +114,35 @@ impl Level {
         }
     }
 
+    /// The same after so many nanoseconds in which nothing was taken.
+    #[cfg(feature = "redis")]
+    pub(crate) fn aged(self, rate: Rate, nanos: u64) -> Self {
+        match self {
+            Self::Bucket { backlog } => Self::Bucket { backlog: backlog.saturating_sub(nanos) },
+            Self::Window { current, previous, elapsed } => {
+                let (period, elapsed) = (rate.period_nanos(), elapsed.saturating_add(nanos));
+                match elapsed / period {
+                    0 => Self::Window { current, previous, elapsed },
+                    1 => Self::Window { current: 0, previous: current, elapsed: elapsed - period },
+                    _ => Self::Window { current: 0, previous: 0, elapsed: elapsed % period },
+                }
+            }
+        }
+    }
+
+    /// The same after so much was given back.
+    #[cfg(feature = "redis")]
+    pub(crate) fn given_back(self, rate: Rate, cost: u32) -> Self {
+        match self {
+            Self::Bucket { backlog } => Self::Bucket {
+                backlog: backlog.saturating_sub(u64::from(cost).saturating_mul(rate.interval_nanos())),
+            },
+            Self::Window { current, previous, elapsed } => {
+                Self::Window { current: current.saturating_sub(cost), previous, elapsed }
+            }
+        }
+    }
+
     fn reset(self, rate: Rate) -> u64 {
         match self {
             Self::Bucket { backlog } => backlog,

@@ -31,6 +31,9 @@ const PRINCIPAL: u64 = 4;
 const LONG: u64 = 5;
 const CREDENTIAL: u64 = 6;
 const SEVERAL: u64 = 7;
+// 8 and 9 tell keys in Redis, see `RemoteKey`.
+#[cfg(feature = "redis")]
+const DIGEST: u64 = 10;
 /// Of no key at all.
 const NOTHING: u64 = u64::MAX;
 /// Plus the length, 0 to 16.
@@ -39,6 +42,16 @@ const SHORT: u64 = 16;
 impl Fingerprint {
     /// Of no key at all.
     pub(crate) const NONE: Self = Self { tag: NOTHING, value: [0; 2] };
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn from_parts(tag: u64, value: [u64; 2]) -> Self {
+        Self { tag, value }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn parts(self) -> (u64, [u64; 2]) {
+        (self.tag, self.value)
+    }
 }
 
 impl fmt::Debug for Fingerprint {
@@ -86,6 +99,8 @@ impl Secret {
             Repr::Several(_) => self.encoded(SEVERAL, key),
             Repr::Number(number) => Fingerprint { tag: NUMBER, value: [*number, 0] },
             Repr::Bytes(bytes) => self.bytes(bytes),
+            #[cfg(feature = "redis")]
+            Repr::Digest(digest) => Fingerprint { tag: DIGEST, value: *digest },
             Repr::Unknown => Fingerprint { tag: UNKNOWN, value: [0; 2] },
         }
     }

@@ -27,6 +27,9 @@ pub(crate) enum Repr<'a> {
     Number(u64),
     Bytes(Cow<'a, [u8]>),
     Several(Box<[Key<'a>]>),
+    /// What is left of a key once Redis was asked.
+    #[cfg(feature = "redis")]
+    Digest([u64; 2]),
     /// Requests without a key.
     Unknown,
 }
@@ -123,6 +126,11 @@ impl<'a> Key<'a> {
                 write(&(keys.len() as u64).to_le_bytes());
                 keys.iter().for_each(|key| key.write_to(write));
             }
+            #[cfg(feature = "redis")]
+            Repr::Digest(digest) => {
+                write(&[8]);
+                digest.iter().for_each(|half| write(&half.to_le_bytes()));
+            }
         }
     }
 }
@@ -166,6 +174,8 @@ impl fmt::Debug for Key<'_> {
             Repr::Several(_) => "Key(tuple)",
             Repr::Number(_) => "Key(number)",
             Repr::Bytes(_) => "Key(text)",
+            #[cfg(feature = "redis")]
+            Repr::Digest(_) => "Key(digest)",
             Repr::Unknown => "Key(unknown)",
         })
     }

@@ -41,7 +41,7 @@ use crate::{
 /// See the [crate's documentation](crate) for the behaviour.
 #[must_use]
 pub struct RateLimitLayer<K = Unkeyed> {
-    policy: Arc<Policy<K>>,
+    pub(crate) policy: Arc<Policy<K>>,
 }
 
 impl RateLimitLayer {
@@ -323,7 +323,7 @@ impl<K: Describe> RateLimitLayer<K> {
         Ok(layer)
     }
 
-    fn with_setting(self, set: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) fn with_setting(self, set: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.policy.shared.settings.clone();
         set(&mut settings);
         Self::assemble(settings, &self.limits(), Arc::clone(&self.policy.keys))

@@ -126,6 +126,8 @@ mod policy;
 mod quota;
 mod rate;
 mod rate_text;
+#[cfg(feature = "redis")]
+mod redis;
 mod refusal;
 mod service;
 mod store;
@@ -156,6 +158,11 @@ pub use self::{
 
 #[cfg(feature = "outbound")]
 pub use self::outbound::{OutboundRateLimit, OutboundRateLimitFuture, OutboundRateLimitLayer};
+
+#[cfg(feature = "redis")]
+pub use self::redis::{
+    FailureMode, RedisRateLimit, RedisRateLimitFuture, RedisRateLimitLayer, RedisStore, RedisUnavailable,
+};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

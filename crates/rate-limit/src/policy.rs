@@ -7,7 +7,7 @@ use bartizan_core::{Clock, Fact, Rejection, RequestContext, RequestEvent};
 use http::Extensions;
 
 use crate::{
-    Decision, Decisions, Key, RequestHead,
+    Charge, Decision, Decisions, Key, RequestHead,
     config::Settings,
     headers::Fields,
     keys::{Describe, Keys},
@@ -104,7 +104,14 @@ impl<K: Keys> Policy<K> {
 
     #[inline(never)]
     fn admit_several(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
-        let shared = &self.shared;
+        let mut asks = self.asks(head)?;
+        decide(&mut asks, self.shared.now(head));
+        self.shared.conclude(&asks, head)
+    }
+
+    /// The questions of all limits.
+    #[inline]
+    pub(crate) fn asks<'a>(&'a self, head: &RequestHead<'a>) -> Result<Vec<Ask<'a>>, Rejection> {
         let mut keys: [Option<Key<'_>>; MOST_LIMITS] = [const { None }; MOST_LIMITS];
         let mut places = keys.iter_mut();
         self.keys.each(head, &mut |key| {
@@ -114,10 +121,9 @@ impl<K: Keys> Policy<K> {
         });
         let mut asks = Vec::with_capacity(K::COUNT);
         for (index, key) in keys.into_iter().take(K::COUNT).enumerate() {
-            asks.push(shared.ask(index, key, head)?);
+            asks.push(self.shared.ask(index, key, head)?);
         }
-        decide(&mut asks, shared.now(head));
-        shared.conclude(&asks, head)
+        Ok(asks)
     }
 }
 
@@ -186,6 +192,15 @@ impl Shared {
         let fields = notes.map(|notes| headers.of(self, &notes, rejection.retry_after()));
         let pairs = fields.into_iter().flat_map(Fields::into_pairs);
         pairs.fold(rejection, |rejection, (name, value)| rejection.with_header(name, value))
+    }
+
+    /// Charges or gives back, where the decision was made.
+    pub(crate) fn settle(self: &Arc<Self>, note: &Note, now: Instant, charge: Charge) {
+        #[cfg(feature = "redis")]
+        if self.settings.redis.as_ref().is_some_and(|store| store.settle(self, note, charge)) {
+            return;
+        }
+        self.limit(note).settle(note, now, charge);
     }
 
     /// The limit of a note.

@@ -45,17 +45,31 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let notes = match self.policy.admit(&RequestHead::of(&request)) {
-            Ok(notes) => notes,
-            Err(rejection) => return refuse(rejection, &request),
-        };
-        let Some(notes) = notes else { return RateLimitFuture::forward(self.inner.call(request), None) };
-        let shared = &self.policy.shared;
-        if shared.settings.extension || shared.charges {
-            return call_noted(&mut self.inner, request, notes, shared);
-        }
-        RateLimitFuture::forward(self.inner.call(request), Some(After::new(Arc::clone(shared), notes)))
+        let admitted = self.policy.admit(&RequestHead::of(&request));
+        proceed(&mut self.inner, request, admitted, &self.policy.shared)
     }
+}
+
+/// Does what was decided.
+#[inline(always)]
+pub(crate) fn proceed<S, B>(
+    inner: &mut S,
+    request: Request<B>,
+    admitted: Result<Option<Notes>, Rejection>,
+    shared: &Arc<Shared>,
+) -> RateLimitFuture<S::Future>
+where
+    S: Service<Request<B>>,
+{
+    let notes = match admitted {
+        Ok(notes) => notes,
+        Err(rejection) => return refuse(rejection, &request),
+    };
+    let Some(notes) = notes else { return RateLimitFuture::forward(inner.call(request), None) };
+    if shared.settings.extension || shared.charges {
+        return call_noted(inner, request, notes, shared);
+    }
+    RateLimitFuture::forward(inner.call(request), Some(After::new(Arc::clone(shared), notes)))
 }
 
 #[cold]

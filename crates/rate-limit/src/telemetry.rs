@@ -9,6 +9,12 @@ pub(crate) enum Outcome {
     WouldLimit,
     /// Refused because it has no key.
     NoKey,
+    /// Passed, since Redis did not decide.
+    #[cfg(feature = "redis")]
+    FailedOpen,
+    /// Refused, since Redis did not decide.
+    #[cfg(feature = "redis")]
+    FailedClosed,
 }
 
 #[cfg(feature = "metrics")]
@@ -30,6 +36,11 @@ mod enabled {
     const KEYS: &str = "bartizan_rate_limit_keys";
     const EVICTIONS: &str = "bartizan_rate_limit_evictions_total";
     const OVERFLOWS: &str = "bartizan_rate_limit_overflows_total";
+
+    #[cfg(feature = "redis")]
+    const STORE_FAILURES: &str = "bartizan_rate_limit_store_failures_total";
+    #[cfg(feature = "redis")]
+    const CHARGES_LOST: &str = "bartizan_rate_limit_charges_lost_total";
 
     const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
@@ -63,6 +74,18 @@ mod enabled {
         keys: Gauge,
         evictions: Counter,
         overflows: Counter,
+        #[cfg(feature = "redis")]
+        redis: RedisHandles,
+    }
+
+    #[cfg(feature = "redis")]
+    struct RedisHandles {
+        failed_open: Counter,
+        failed_closed: Counter,
+        timeout: Counter,
+        error: Counter,
+        down: Counter,
+        charges_lost: Counter,
     }
 
     impl Telemetry {
@@ -78,6 +101,10 @@ mod enabled {
                     Outcome::Limited => &handles.limited,
                     Outcome::WouldLimit => &handles.would_limit,
                     Outcome::NoKey => &handles.no_key,
+                    #[cfg(feature = "redis")]
+                    Outcome::FailedOpen => &handles.redis.failed_open,
+                    #[cfg(feature = "redis")]
+                    Outcome::FailedClosed => &handles.redis.failed_closed,
                 }
                 .increment(1);
             });
@@ -96,6 +123,27 @@ mod enabled {
             self.with(|handles| handles.overflows.increment(1));
         }
 
+        /// Redis did not decide about a request.
+        #[cfg(feature = "redis")]
+        pub(crate) fn unanswered(&self, failure: crate::redis::Failure) {
+            use crate::redis::Failure;
+
+            self.with(|handles| {
+                match failure {
+                    Failure::Timeout => &handles.redis.timeout,
+                    Failure::Error => &handles.redis.error,
+                    Failure::Down => &handles.redis.down,
+                }
+                .increment(1);
+            });
+        }
+
+        /// A charge or a refund did not reach Redis.
+        #[cfg(feature = "redis")]
+        pub(crate) fn unsettled(&self) {
+            self.with(|handles| handles.redis.charges_lost.increment(1));
+        }
+
         #[inline]
         fn with(&self, count: impl FnOnce(&Handles)) {
             self.handles
@@ -112,6 +160,11 @@ mod enabled {
                 let labels = vec![policy.clone(), Label::from_static_parts("outcome", outcome)];
                 recorder.register_counter(&Key::from_parts(DECISIONS, labels), &METADATA)
             };
+            #[cfg(feature = "redis")]
+            let failures = |reason| {
+                let labels = vec![policy.clone(), Label::from_static_parts("reason", reason)];
+                recorder.register_counter(&Key::from_parts(STORE_FAILURES, labels), &METADATA)
+            };
             let own = |name| Key::from_parts(KeyName::from_const_str(name), vec![policy.clone()]);
             Self {
                 allowed: decisions("allowed"),
@@ -121,6 +174,15 @@ mod enabled {
                 keys: recorder.register_gauge(&own(KEYS), &METADATA),
                 evictions: recorder.register_counter(&own(EVICTIONS), &METADATA),
                 overflows: recorder.register_counter(&own(OVERFLOWS), &METADATA),
+                #[cfg(feature = "redis")]
+                redis: RedisHandles {
+                    failed_open: decisions("failed_open"),
+                    failed_closed: decisions("failed_closed"),
+                    timeout: failures("timeout"),
+                    error: failures("error"),
+                    down: failures("down"),
+                    charges_lost: recorder.register_counter(&own(CHARGES_LOST), &METADATA),
+                },
             }
         }
     }
@@ -132,6 +194,11 @@ mod enabled {
         counter(DECISIONS, "Requests that a rate limit decided on.");
         counter(EVICTIONS, "Idle keys whose place a new key took.");
         counter(OVERFLOWS, "Requests of new keys that found no place and shared a bucket.");
+        #[cfg(feature = "redis")]
+        {
+            counter(STORE_FAILURES, "Requests that Redis did not decide on.");
+            counter(CHARGES_LOST, "Charges and refunds after the response that did not reach Redis.");
+        }
         recorder.describe_gauge(KEYS.into(), Some(Unit::Count), "Keys that have a bucket.".into());
     }
 
@@ -164,5 +231,11 @@ mod disabled {
         pub(crate) fn evicted(&self) {}
 
         pub(crate) fn overflowed(&self) {}
+
+        #[cfg(feature = "redis")]
+        pub(crate) fn unanswered(&self, _failure: crate::redis::Failure) {}
+
+        #[cfg(feature = "redis")]
+        pub(crate) fn unsettled(&self) {}
     }
 }

@@ -13,6 +13,8 @@ mod inner;
 mod layer;
 mod prepare;
 mod probe;
+#[cfg(feature = "redis-server")]
+mod redis;
 mod rule;
 mod server;
 mod suite;
@@ -26,3 +28,6 @@ pub use self::{
     layer::{AxumLayer, ContractLayer, TestService, TonicLayer},
     probe::{Probe, Spinning},
 };
+
+#[cfg(feature = "redis-server")]
+pub use self::redis::{RedisCluster, RedisSentinel, RedisServer};

@@ -47,7 +47,7 @@ impl HeaderFields {
 
     /// The fields for what was decided. A refused caller may come again after `retry_after`.
     pub(crate) fn of(self, shared: &Shared, notes: &Notes, retry_after: Option<Duration>) -> Fields {
-        let told = || notes.iter().filter(|note| !shared.limit(note).is_rehearsal());
+        let told = || notes.iter().filter(|note| note.is_known() && !shared.limit(note).is_rehearsal());
         let legacy = self.legacy.and_then(|reset| {
             let tightest = told().map(|note| shared.decision(note)).min_by_key(Decision::remaining)?;
             Some(Box::new(legacy::Legacy::new(&tightest, reset, shared.clock())))

@@ -126,6 +126,13 @@ pub(crate) struct Note {
     pub(crate) fingerprint: Fingerprint,
 }
 
+impl Note {
+    /// Whether the limit was asked: it is not where another refuses for sure.
+    pub(crate) fn is_known(&self) -> bool {
+        self.fingerprint != Fingerprint::NONE
+    }
+}
+
 /// Decides what one limit alone is asked.
 #[inline]
 pub(crate) fn decide_one(ask: &mut Ask<'_>, now: Instant) {

@@ -1,0 +1,232 @@
+//! The connection, and the breaker before it.
+//!
+//! ## Idle => Connecting
+//! With the first request. It waits, within its own timeout.
+//!
+//! ## Connecting => Up | Down
+//! Up once the server has taken a write, so that a replica, or a server without memory, does not count.
+//!
+//! ## Up => Down
+//! After some failures in a row. From then on a request finds out from one load that there is no Redis.
+//!
+//! ## Down => Up
+//! One task connects again and again, ever more slowly, and anew each time: what hung may hang for ever, and the
+//! master may be another one by now. No request takes part in that.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bartizan_core::Fault;
+use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
+use tokio::{
+    sync::watch,
+    time::{self, Instant},
+};
+
+use super::{
+    failure::Failure,
+    script::Call,
+    target::{Connection, PATIENCE, Target},
+};
+use crate::policy::LAYER;
+
+/// So many failures in a row are no accident.
+const FAILURES: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The way to Redis, shared by all layers of a store.
+pub(super) struct Link {
+    target: Target,
+    /// The key whose write shows that the server works.
+    probe: String,
+    state: watch::Sender<State>,
+    away: Fault,
+}
+
+#[derive(Clone)]
+enum State {
+    Idle,
+    Connecting,
+    Up(Arc<Line>),
+    Down,
+}
+
+/// One connection, and how often it has failed in a row.
+struct Line {
+    connection: Connection,
+    failures: AtomicU32,
+}
+
+impl Link {
+    pub(super) fn new(target: Target, prefix: &str) -> Self {
+        Self {
+            target,
+            probe: format!("{prefix}:probe"),
+            state: watch::Sender::new(State::Idle),
+            away: Fault::new(
+                LAYER,
+                "the Redis of a rate limit does not answer, or not in time; requests go on as `FailureMode` says",
+                "see that it runs, can be reached and takes writes; metrics count each such request",
+            ),
+        }
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether it is known that there is no Redis.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(*self.state.borrow(), State::Down)
+    }
+
+    /// Waits until there is a connection, or none.
+    pub(super) async fn settled(self: &Arc<Self>) -> Result<(), Failure> {
+        self.line().await.map(drop)
+    }
+
+    /// What a script answers before `deadline`.
+    ///
+    /// A caller that goes away before counts for nothing: whoever closes connections quickly must not be able to
+    /// make it look as if Redis was away.
+    pub(super) async fn call(self: &Arc<Self>, call: &Call, deadline: Instant) -> Result<Value, Failure> {
+        let line = time::timeout_at(deadline, self.line()).await.map_err(|_| Failure::Timeout)??;
+        let failure = match time::timeout_at(deadline, line.call(call)).await {
+            Ok(Ok(answer)) => {
+                line.worked();
+                return Ok(answer);
+            }
+            Ok(Err(_)) => Failure::Error,
+            Err(_) => Failure::Timeout,
+        };
+        if line.failed() {
+            self.give_up(&line);
+        }
+        Err(failure)
+    }
+
+    async fn line(self: &Arc<Self>) -> Result<Arc<Line>, Failure> {
+        // No guard of the state outlives its statement.
+        match self.current() {
+            Some(found) => return found,
+            None => self.start(),
+        }
+        let mut changes = self.state.subscribe();
+        // The sender is ours, so there is one.
+        let settled = |state: &State| matches!(state, State::Up(_) | State::Down);
+        let found = changes.wait_for(settled).await.map_err(|_| Failure::Down)?.clone();
+        match found {
+            State::Up(line) => Ok(line),
+            State::Idle | State::Connecting | State::Down => Err(Failure::Down),
+        }
+    }
+
+    fn current(&self) -> Option<Result<Arc<Line>, Failure>> {
+        match &*self.state.borrow() {
+            State::Up(line) => Some(Ok(Arc::clone(line))),
+            State::Down => Some(Err(Failure::Down)),
+            State::Idle | State::Connecting => None,
+        }
+    }
+
+    fn start(self: &Arc<Self>) {
+        let starts = self.state.send_if_modified(|state| {
+            let idle = matches!(state, State::Idle);
+            if idle {
+                *state = State::Connecting;
+            }
+            idle
+        });
+        if starts {
+            tokio::spawn(connect(Arc::downgrade(self)));
+        }
+    }
+
+    /// This line has failed too often, if it is still the one in use.
+    #[cold]
+    fn give_up(self: &Arc<Self>, line: &Arc<Line>) {
+        let down = self.state.send_if_modified(|state| {
+            let current = matches!(state, State::Up(current) if Arc::ptr_eq(current, line));
+            if current {
+                *state = State::Down;
+            }
+            current
+        });
+        if down {
+            self.away.report();
+            tokio::spawn(connect(Arc::downgrade(self)));
+        }
+    }
+
+    /// Connects, and sees that the server takes writes.
+    async fn open(&self) -> RedisResult<Connection> {
+        let mut connection = self.target.connect().await?;
+        let mut probe = redis::cmd("SET");
+        probe.arg(&self.probe).arg("").arg("PX").arg(1_000);
+        connection.send(&probe).await?;
+        Ok(connection)
+    }
+}
+
+/// Connects until there is a connection, or nobody is left who wants one.
+async fn connect(link: Weak<Link>) {
+    let mut pause = FIRST_PAUSE;
+    while let Some(link) = link.upgrade() {
+        let opened = time::timeout(2 * PATIENCE, link.open()).await;
+        if let Ok(Ok(connection)) = opened {
+            link.state.send_replace(State::Up(Arc::new(Line { connection, failures: AtomicU32::new(0) })));
+            return;
+        }
+        link.state.send_replace(State::Down);
+        link.away.report();
+        drop(link);
+        time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(2 * pause);
+    }
+}
+
+impl Line {
+    async fn call(&self, call: &Call) -> RedisResult<Value> {
+        let mut connection = self.connection.clone();
+        match connection.send(&call.by_name()).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                connection.send(&call.by_text()).await
+            }
+            answer => answer,
+        }
+    }
+
+    fn worked(&self) {
+        if self.failures.load(Relaxed) > 0 {
+            self.failures.store(0, Relaxed);
+        }
+    }
+
+    /// Whether that was once too often.
+    #[cold]
+    fn failed(&self) -> bool {
+        self.failures.fetch_add(1, Relaxed) + 1 >= FAILURES
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &*self.state.borrow() {
+            State::Idle => "idle",
+            State::Connecting => "connecting",
+            State::Up(_) => "up",
+            State::Down => "down",
+        };
+        f.debug_struct("Link")
+            .field("target", &self.target.name())
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}
