@@ -78,3 +78,32 @@ fn lay_01_a_concurrency_limit_keeps_the_contract_and_releases() {
     .held(ConcurrencyLimitLayer::in_flight)
     .check();
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn a_limit_in_redis_keeps_the_contract_while_redis_is_away() {
+    use bartizan_rate_limit::{FailureMode, RedisStore};
+
+    // Nothing listens there. That is known while this runtime looks for it, and memory decides at once.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let away = RedisStore::single("redis://127.0.0.1:1").unwrap();
+    let looking = away.clone();
+    assert!(runtime.block_on(runtime.spawn(async move { looking.connect().await })).unwrap().is_err());
+    let limited = move |rate| {
+        RateLimitLayer::new(rate)
+            .by(PerPrincipal)
+            .with_missing_key(MissingKey::Refuse)
+            .in_redis(&away)
+            .unwrap()
+            .with_failure_mode(FailureMode::Local)
+    };
+    let few = {
+        let limited = limited.clone();
+        move || limited(few())
+    };
+    bartizan_testkit::contract(move || limited(many()))
+        .accept(by_billing)
+        .refuse(Reason::PermissionDenied, |_| {})
+        .refuse_after(3, Reason::RateLimited, few)
+        .check();
+}

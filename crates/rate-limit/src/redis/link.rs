@@ -44,7 +44,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The way to Redis, shared by all layers of a store.
 pub(super) struct Link {
     target: Target,
-    /// The key whose write shows that the server works.
+    /// What the keys start with whose writes show that the server works.
     probe: String,
     state: watch::Sender<State>,
     away: Fault,
@@ -165,30 +165,55 @@ impl Link {
         }
     }
 
-    /// Connects, and sees that the server takes writes.
+    /// Connects, and sees that the server takes writes: of a cluster one of its masters.
     async fn open(&self) -> RedisResult<Connection> {
         let mut connection = self.target.connect().await?;
-        let mut probe = redis::cmd("SET");
-        probe.arg(&self.probe).arg("").arg("PX").arg(1_000);
-        connection.send(&probe).await?;
-        Ok(connection)
+        let mut probe = 0;
+        loop {
+            let mut write = redis::cmd("SET");
+            write.arg(format!("{}:{probe}", self.probe)).arg("").arg("PX").arg(1_000);
+            match connection.send(&write).await {
+                Ok(_) => return Ok(connection),
+                Err(error) if probe == self.target.probes() => return Err(error),
+                Err(_) => probe += 1,
+            }
+        }
     }
 }
 
 /// Connects until there is a connection, or nobody is left who wants one.
 async fn connect(link: Weak<Link>) {
     let mut pause = FIRST_PAUSE;
+    let unfinished = Unfinished(Weak::clone(&link));
     while let Some(link) = link.upgrade() {
         let opened = time::timeout(2 * PATIENCE, link.open()).await;
         if let Ok(Ok(connection)) = opened {
             link.state.send_replace(State::Up(Arc::new(Line { connection, failures: AtomicU32::new(0) })));
-            return;
+            break;
         }
         link.state.send_replace(State::Down);
         link.away.report();
         drop(link);
         time::sleep(pause).await;
         pause = LONGEST_PAUSE.min(2 * pause);
+    }
+    drop(unfinished);
+}
+
+/// A task that ends with its runtime leaves it to the next request to start one.
+struct Unfinished(Weak<Link>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(link) = self.0.upgrade() {
+            link.state.send_if_modified(|state| {
+                let unfinished = matches!(state, State::Connecting | State::Down);
+                if unfinished {
+                    *state = State::Idle;
+                }
+                unfinished
+            });
+        }
     }
 }
 

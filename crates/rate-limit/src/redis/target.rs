@@ -79,6 +79,11 @@ impl Target {
         matches!(self, Self::Cluster(_))
     }
 
+    /// The last of the keys that are tried before it counts as away: some are in slots of other nodes.
+    pub(super) fn probes(&self) -> u32 {
+        if self.has_slots() { 7 } else { 0 }
+    }
+
     /// A connection to whatever is the master now.
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
         match self {
