@@ -28,6 +28,19 @@ pub(crate) const VALGRIND: Requirement = Requirement {
     ],
 };
 
+/// Holds what instances of a service share.
+pub(crate) const REDIS: Requirement = Requirement {
+    program: "redis-server",
+    purpose: "tests of limits in Redis start their own",
+    packages: &[
+        ("apt-get", &["redis-server"]),
+        ("dnf", &["redis"]),
+        ("apk", &["redis"]),
+        ("pacman", &["redis"]),
+        ("brew", &["redis"]),
+    ],
+};
+
 struct Manager {
     program: &'static str,
     /// Before the first installation.
@@ -125,7 +138,7 @@ mod tests {
 
     #[test]
     fn every_package_belongs_to_a_known_manager() {
-        for (name, packages) in VALGRIND.packages {
+        for (name, packages) in VALGRIND.packages.iter().chain(REDIS.packages) {
             assert!(MANAGERS.iter().any(|manager| manager.program == *name), "{name}");
             assert!(!packages.is_empty(), "{name}");
         }

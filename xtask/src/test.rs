@@ -3,13 +3,13 @@
 use anyhow::Result;
 
 use crate::{
-    requirement::{self, Requirement},
+    requirement::{self, REDIS, Requirement},
     sh::Sh,
     totals,
 };
 
 /// Programs of the system that tests start.
-const NEEDED: &[Requirement] = &[];
+const NEEDED: &[Requirement] = &[REDIS];
 
 pub(crate) fn run() -> Result<()> {
     totals::begin();

@@ -66,10 +66,34 @@
 //!
 //! # Deployment
 //!
-//! - The limit holds per process: three instances behind a balancer let through three times the rate.
-//! - State is gone after a restart: every bucket is full again.
+//! - In memory the limit holds per process: three instances behind a balancer let through three times the rate; and
+//!   state is gone after a restart: every bucket is full again. [In Redis](#redis) neither is so.
 //! - Behind a proxy all callers have the proxy's address until the layer that finds the address knows the proxy.
 //! - Give each limit of a service a [name](RateLimitLayer::with_name) of its own; it is in refusals and metrics.
+//!
+//! ## Redis
+//!
+//! With the feature `redis`, `RateLimitLayer::in_redis` moves the limits of a layer to Redis or Valkey (6 and later): one
+//! server, a master that sentinels know, or a cluster. All instances of a service then share them.
+//!
+//! - **One round trip** for each request, however many limits it has: a script decides all of them at once, by the
+//!   same algorithms as in memory, over the server's clock. A clock that goes back stands still until it has caught up.
+//! - **Away.** A request waits for 50 ms at most (`RedisStore::with_timeout`), connection included. What becomes of it
+//!   then says `FailureMode`: it passes (the default), is refused with 503, or is decided by a limit in memory of the
+//!   same settings. After three failures in a row nobody waits any more: one task looks for Redis, every second at
+//!   least, asks sentinels again, and takes it back once it takes writes. Each request that Redis did not decide is
+//!   counted, and the fault is reported once.
+//! - **A flood** from few callers need not reach Redis: `RedisRateLimitLayer::with_local_refusals`.
+//! - **Keys** are named `bartizan:<limit>:b:<digest>`, for a sliding window `w`, and hold a few numbers until the
+//!   bucket is full again. Limits of one name under one prefix (`RedisStore::with_prefix`) are one limit. Digests are
+//!   HMAC-SHA-256 and tell no credential; `RedisStore::with_secret` keeps those who read Redis from trying all
+//!   addresses. Give it memory enough and the policy `noeviction`, or `volatile-ttl`: a key that is evicted early is a
+//!   bucket that is full early. After a failover, what the new master had not heard of is not spent.
+//! - **A cluster** is asked by one script for each slot, at once. When one limit refuses, what others have taken is
+//!   given back right after. `RedisRateLimitLayer::with_slot_by` keeps all limits of a request in one slot.
+//! - **Charges** and refunds after the response are sent when it has ended, and nobody waits for them: at most 1024 at
+//!   once, beyond that and while Redis is away they are lost, and counted.
+//! - **Roll-outs.** A limit whose rate changes keeps what its keys have used, as time until the bucket is full.
 //!
 //! # Place in a stack
 //!
@@ -83,7 +107,8 @@
 //! The wide event gets `rate_limit.policy`, `rate_limit.remaining` and, of a refusal,
 //! `rate_limit.retry_after_seconds`, of the tightest limit of the layer that decided last;
 //! `rate_limit.shared_bucket` (`no_key`, `overflow`) when the bucket is not the caller's own; and
-//! `rate_limit.would_refuse` with the name of a rehearsal.
+//! `rate_limit.would_refuse` with the name of a rehearsal; `rate_limit.store_failure` (`timeout`, `error`, `down`) when
+//! Redis did not decide.
 //!
 //! # Features
 //!
@@ -93,8 +118,12 @@
 //!   `would_limit` and `no_key` (of a request that one limit refuses, those that would have allowed it count
 //!   nothing), `bartizan_rate_limit_keys{policy}` (idle ones too: it never falls),
 //!   `bartizan_rate_limit_evictions_total{policy}` for keys that gave their place to a new one,
-//!   `bartizan_rate_limit_overflows_total{policy}` for requests of keys without a place.
+//!   `bartizan_rate_limit_overflows_total{policy}` for requests of keys without a place. With `redis` also the outcomes
+//!   `failed_open` and `failed_closed`, `bartizan_rate_limit_store_failures_total{policy,reason}` with the reasons
+//!   `timeout`, `error` and `down` for requests that Redis did not decide, and
+//!   `bartizan_rate_limit_charges_lost_total{policy}`.
 //! - `outbound`: `OutboundRateLimitLayer`, which keeps a client within the limits of those it calls. Needs tokio.
+//! - `redis`: limits in Redis or Valkey, which all instances of a service share. Needs tokio.
 //! - `scope`: outgoing calls that wait keep the deadline of the request they are made for.
 //! - `serde`: a [`Rate`] in a configuration is its text, `50/s burst 100`.
 //! - `tracing`: faults are `tracing` events instead of lines on standard error.

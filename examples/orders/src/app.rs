@@ -13,7 +13,7 @@ use bartizan::{
     client_addr::ClientAddrLayer,
     correlation_id::{CorrelationIdLayer, TraceContextLayer},
     metrics::MetricsLayer,
-    rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer},
+    rate_limit::{HeaderFields, PerClientAddr, PerPrincipal, Rate, RateLimitLayer, RedisStore},
 };
 
 use crate::{
@@ -33,12 +33,18 @@ pub struct App {
 }
 
 /// The whole service: `/health` for anyone, everything else with a key or a token. Prices come from `supplier`.
+/// Instances with the same `redis` share their limits; without one they are in memory.
 ///
 /// # Errors
 ///
 /// When the stack cannot be built; its settings are constants, so that a test would have found it.
-pub fn app(log: AccessLogLayer, supplier: Supplier, tokens: Tokens) -> Result<App, Box<dyn Error>> {
-    app_with(log, supplier, tokens, Router::new())
+pub fn app(
+    log: AccessLogLayer,
+    supplier: Supplier,
+    redis: Option<&RedisStore>,
+    tokens: Tokens,
+) -> Result<App, Box<dyn Error>> {
+    app_with(log, supplier, redis, tokens, Router::new())
 }
 
 /// The same with more routes that need a key or a token, for tests.
@@ -49,9 +55,15 @@ pub fn app(log: AccessLogLayer, supplier: Supplier, tokens: Tokens) -> Result<Ap
 pub fn app_with(
     log: AccessLogLayer,
     supplier: Supplier,
+    redis: Option<&RedisStore>,
     tokens: Tokens,
     more: Router<Orders>,
 ) -> Result<App, Box<dyn Error>> {
+    // Before authentication nobody is told what is left: a stranger could read what another caller has used.
+    let per_address = RateLimitLayer::new(Rate::per_second(200)?.burst(400)?).by(PerClientAddr);
+    let per_caller = RateLimitLayer::new(Rate::per_second(50)?.burst(100)?)
+        .by(PerPrincipal)
+        .with_headers(HeaderFields::new());
     let everyone = Stack::server()
         .push(ProblemLayer::new())
         .push(CorrelationIdLayer::new())
@@ -60,13 +72,10 @@ pub fn app_with(
         .push(log)
         .push(NormalizeLayer::new())
         .push(ClientAddrLayer::peer())
-        .push(RateLimitLayer::new(Rate::per_second(200)?.burst(400)?).by(PerClientAddr));
+        .push(per_address.in_redis(redis)?);
     let keys = ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?;
     let tokens = JwtLayer::new(tokens.keys, tokens.policy).with_realm("orders")?;
-    let callers = everyone
-        .inside()
-        .push(AuthLayer::new(keys, tokens))
-        .push(RateLimitLayer::new(Rate::per_second(50)?.burst(100)?).by(PerPrincipal));
+    let callers = everyone.inside().push(AuthLayer::new(keys, tokens)).push(per_caller.in_redis(redis)?);
     let readers = callers.inside().push(RequireLayer::scope("orders:read"));
     let writers = callers.inside().push(RequireLayer::scope("orders:write"));
     let admins = callers.inside().push(RequireLayer::role("admin"));

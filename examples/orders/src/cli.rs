@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bartizan::rate_limit::{ConfigError, RedisStore};
 use clap::{Args, Parser, Subcommand};
 use orders::{DevelopmentToken, Remote, Tokens};
 
@@ -21,11 +22,19 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "URL", value_parser = orders::Supplier::new)]
     pub(crate) supplier: Option<orders::Supplier>,
 
+    /// Where the limits are, for all instances together: redis://host:port. [default: in this process]
+    #[arg(long, value_name = "URL", value_parser = store)]
+    pub(crate) redis: Option<RedisStore>,
+
     #[command(flatten)]
     pub(crate) issuer: IssuerArgs,
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+fn store(url: &str) -> Result<RedisStore, ConfigError> {
+    RedisStore::single(url)?.with_prefix("orders")
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,8 +14,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         Ok(Cli { command: Some(Command::Token(token)), .. }) => token.sign().map(|token| println!("{token}")),
-        Ok(Cli { listen, admin, supplier, issuer, command: None }) => {
-            issuer.tokens().and_then(|tokens| server::run(listen, admin, supplier, tokens))
+        Ok(Cli { listen, admin, supplier, redis, issuer, command: None }) => {
+            issuer.tokens().and_then(|tokens| server::run(listen, admin, supplier, redis, tokens))
         }
         Err(line) => Err(line),
     };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode, routing::get};
-use bartizan::{access_log::AccessLogLayer, metrics::DURATION_BUCKETS};
+use bartizan::{access_log::AccessLogLayer, metrics::DURATION_BUCKETS, rate_limit::RedisStore};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use orders::{DevelopmentToken, Supplier, Tokens};
 use tokio::{
@@ -31,6 +31,7 @@ pub(crate) fn run(
     listen: SocketAddr,
     admin: Option<SocketAddr>,
     supplier: Option<Supplier>,
+    redis: Option<RedisStore>,
     tokens: Tokens,
 ) -> Result<(), String> {
     tracing_subscriber::fmt()
@@ -39,13 +40,14 @@ pub(crate) fn run(
         .with_max_level(tracing::Level::WARN)
         .init();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(serve(listen, admin, supplier, tokens))
+    runtime.block_on(serve(listen, admin, supplier, redis, tokens))
 }
 
 async fn serve(
     listen: SocketAddr,
     admin: Option<SocketAddr>,
     supplier: Option<Supplier>,
+    redis: Option<RedisStore>,
     tokens: Tokens,
 ) -> Result<(), String> {
     // Before anyone can know that the service is there, and so ask it to stop.
@@ -62,7 +64,7 @@ async fn serve(
         Some(supplier) => supplier,
         None => start_supplier(log.clone()).await?,
     };
-    let orders::App { router, stack } = orders::app(log, supplier, tokens.clone())
+    let orders::App { router, stack } = orders::app(log, supplier, redis.as_ref(), tokens.clone())
         .map_err(|error| format!("cannot build the stack: {error}"))?;
     announce(local(&api)?, local(&operators)?, &stack, whose(&tokens), &sample_token(&tokens)?);
     // Without it, the first request would wait for the first keys.

@@ -28,6 +28,7 @@ fn a_bad_flag_is_one_clear_line() {
     assert_one_line(&orders(&["--listen", "here"]).output().unwrap(), "here");
     assert_one_line(&orders(&["run"]).output().unwrap(), "run");
     assert_one_line(&orders(&["--supplier", "nowhere"]).output().unwrap(), "nowhere");
+    assert_one_line(&orders(&["--redis", "nowhere"]).output().unwrap(), "nowhere");
     assert_one_line(&orders(&["--jwks", "http://127.0.0.1:1/keys"]).output().unwrap(), "jwks_url");
     assert_one_line(&orders(&["--issuer", "http://127.0.0.1:1"]).output().unwrap(), "issuer");
     assert_one_line(&orders(&["token"]).output().unwrap(), "the following required arguments");
@@ -189,4 +190,44 @@ fn jwk_04_without_the_keys_of_its_issuer_it_is_alive_and_not_ready() {
     let reply = Running::get_with(service.api, "/v1/orders", &token(&["--scope", "orders:read"]));
     assert!(reply.starts_with("HTTP/1.1 503") && reply.contains("retry-after: "), "{reply}");
     assert!(Running::get(service.api, "/v1/orders").starts_with("HTTP/1.1 200"), "keys need no issuer");
+}
+
+/// What is left of a caller's quota, as a reply tells it.
+fn left(addr: SocketAddr) -> u32 {
+    let reply = Running::get(addr, "/v1/orders");
+    assert!(reply.contains("\r\nratelimit-policy: \"per-principal\";q=100;w=2\r\n"), "{reply}");
+    let (_, field) = reply.split_once("\r\nratelimit: \"per-principal\";r=").unwrap();
+    field.split([';', '\r']).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn instances_with_the_same_redis_share_their_limits() {
+    let server = bartizan_testkit::RedisServer::start();
+    let [one, other] = [(); 2].map(|()| Running::start_with(&["--redis", &server.url()]));
+    // Each gets every second request, so apart from each other none would ever have less left than the one before.
+    let shared = (0..500).any(|_| left(one.api) > left(other.api));
+    assert!(shared, "what one takes, the other misses");
+    for name in ["per-address", "per-principal"] {
+        let keys = format!("return #redis.call('KEYS', 'orders:{name}:b:*')");
+        assert_eq!(server.command(&["EVAL", &keys, "0"]), ":1");
+    }
+    // A stranger is told nothing.
+    let stranger = Running::get_with(one.api, "/v1/orders", "accept: */*");
+    assert!(stranger.starts_with("HTTP/1.1 401") && !stranger.contains("ratelimit"), "{stranger}");
+    one.stop("-TERM");
+    other.stop("-TERM");
+}
+
+#[test]
+fn without_its_redis_it_serves_on() {
+    let mut server = bartizan_testkit::RedisServer::start();
+    let service = Running::start_with(&["--redis", &server.url()]);
+    assert!(Running::get(service.api, "/v1/orders").starts_with("HTTP/1.1 200"));
+    server.kill();
+    for _ in 0..20 {
+        assert!(Running::get(service.api, "/v1/orders").starts_with("HTTP/1.1 200"));
+    }
+    let metrics = Running::get(service.admin, "/metrics");
+    assert!(metrics.contains("outcome=\"failed_open\""), "{metrics}");
+    service.stop("-TERM");
 }

@@ -23,18 +23,26 @@ use crate::{
 #[must_use]
 pub struct RedisRateLimitLayer<K> {
     policy: Arc<Policy<K>>,
-    remote: Arc<Remote>,
+    /// `None` while the limits are in memory.
+    remote: Option<Arc<Remote>>,
 }
 
 impl<K: Keys> RateLimitLayer<K> {
     /// Moves the limits to Redis. All other settings come before, and stay as they are; those of the memory are of
-    /// use where [`FailureMode::Local`] takes over.
+    /// use where [`FailureMode::Local`] takes over. With `None` the limits stay in memory, so that a configuration
+    /// may choose.
     ///
     /// # Errors
     ///
     /// When two limits of the layer have the same name, under which Redis keeps them, or when the period of a
     /// sliding window is not a whole number of microseconds, in which Redis counts time.
-    pub fn in_redis(self, store: &RedisStore) -> Result<RedisRateLimitLayer<K>, ConfigError> {
+    pub fn in_redis<'a>(
+        self,
+        store: impl Into<Option<&'a RedisStore>>,
+    ) -> Result<RedisRateLimitLayer<K>, ConfigError> {
+        let Some(store) = store.into() else {
+            return Ok(RedisRateLimitLayer { policy: self.policy, remote: None });
+        };
         let layer = self.with_setting(|settings| settings.redis = Some(store.clone()));
         let limits = &layer.policy.shared.limits;
         for (place, limit) in limits.iter().enumerate() {
@@ -51,7 +59,7 @@ impl<K: Keys> RateLimitLayer<K> {
             slot_by: None,
             refusals: Box::default(),
         };
-        Ok(RedisRateLimitLayer { policy: layer.policy, remote: Arc::new(remote) })
+        Ok(RedisRateLimitLayer { policy: layer.policy, remote: Some(Arc::new(remote)) })
     }
 }
 
@@ -90,22 +98,25 @@ impl<K: Keys> RedisRateLimitLayer<K> {
     }
 
     fn with(self, set: impl FnOnce(&mut Remote)) -> Self {
-        let Remote { store, mode, slot_by, refusals } = &*self.remote;
-        let mut remote = Remote {
-            store: store.clone(),
-            mode: *mode,
-            slot_by: slot_by.clone(),
-            // As of all settings, with an empty state of its own.
-            refusals: refusals.iter().map(Refusals::max_keys).map(Refusals::new).collect(),
-        };
-        set(&mut remote);
-        Self { policy: self.policy, remote: Arc::new(remote) }
+        let remote = self.remote.map(|remote| {
+            let Remote { store, mode, slot_by, refusals } = &*remote;
+            let mut remote = Remote {
+                store: store.clone(),
+                mode: *mode,
+                slot_by: slot_by.clone(),
+                // As of all settings, with an empty state of its own.
+                refusals: refusals.iter().map(Refusals::max_keys).map(Refusals::new).collect(),
+            };
+            set(&mut remote);
+            Arc::new(remote)
+        });
+        Self { remote, ..self }
     }
 }
 
 impl<K> Clone for RedisRateLimitLayer<K> {
     fn clone(&self) -> Self {
-        Self { policy: Arc::clone(&self.policy), remote: Arc::clone(&self.remote) }
+        Self { policy: Arc::clone(&self.policy), remote: self.remote.clone() }
     }
 }
 
@@ -130,6 +141,6 @@ impl<S, K: Keys> Layer<S> for RedisRateLimitLayer<K> {
     type Service = RedisRateLimit<S, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RedisRateLimit::new(inner, Arc::clone(&self.policy), Arc::clone(&self.remote))
+        RedisRateLimit::new(inner, Arc::clone(&self.policy), self.remote.clone())
     }
 }

@@ -57,7 +57,7 @@ pub(super) type Asking = Pin<Box<dyn Future<Output = Verdict> + Send>>;
 /// Whether there is anything to wait for.
 pub(super) enum Begun {
     Decided(Admitted),
-    Asking(Vec<Question>, Asking),
+    Asking { remote: Arc<Remote>, questions: Vec<Question>, asking: Asking },
 }
 
 /// Lets a request pass, or says why not.
@@ -65,7 +65,7 @@ pub(super) type Admitted = Result<Option<Notes>, Rejection>;
 
 impl Remote {
     /// Asks Redis about a request, unless the answer is known.
-    pub(super) fn begin<K: Keys>(&self, policy: &Policy<K>, head: &RequestHead<'_>) -> Begun {
+    pub(super) fn begin<K: Keys>(self: &Arc<Self>, policy: &Policy<K>, head: &RequestHead<'_>) -> Begun {
         let shared = &policy.shared;
         if shared.settings.exempt.covers(head) {
             return Begun::Decided(Ok(None));
@@ -91,7 +91,8 @@ impl Remote {
             return Begun::Decided(self.unanswered(shared, &questions, Failure::Down, head));
         }
         self.store.notice_runtime();
-        Begun::Asking(questions.clone(), self.ask(shared, &questions))
+        let asking = self.ask(shared, &questions);
+        Begun::Asking { remote: Arc::clone(self), questions, asking }
     }
 
     fn ask(&self, shared: &Shared, questions: &[Question]) -> Asking {

@@ -20,11 +20,11 @@ use crate::{LimitedBody, RequestHead, keys::Keys, policy::Policy, service::proce
 pub struct RedisRateLimit<S, K> {
     inner: S,
     policy: Arc<Policy<K>>,
-    remote: Arc<Remote>,
+    remote: Option<Arc<Remote>>,
 }
 
 impl<S, K> RedisRateLimit<S, K> {
-    pub(super) fn new(inner: S, policy: Arc<Policy<K>>, remote: Arc<Remote>) -> Self {
+    pub(super) fn new(inner: S, policy: Arc<Policy<K>>, remote: Option<Arc<Remote>>) -> Self {
         Self { inner, policy, remote }
     }
 }
@@ -44,24 +44,22 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.remote.begin(&self.policy, &RequestHead::of(&request)) {
-            Begun::Decided(admitted) => RedisRateLimitFuture::calling(proceed(
-                &mut self.inner,
-                request,
-                admitted,
-                &self.policy.shared,
-            )),
-            Begun::Asking(questions, asking) => {
+        let shared = &self.policy.shared;
+        let head = RequestHead::of(&request);
+        let begun = match &self.remote {
+            Some(remote) => remote.begin(&self.policy, &head),
+            None => Begun::Decided(self.policy.admit(&head)),
+        };
+        match begun {
+            Begun::Decided(admitted) => {
+                RedisRateLimitFuture::calling(proceed(&mut self.inner, request, admitted, shared))
+            }
+            Begun::Asking { remote, questions, asking } => {
                 // The instance that was polled ready goes with the request.
                 let next = self.inner.clone();
-                let waiting = Waiting {
-                    inner: mem::replace(&mut self.inner, next),
-                    request,
-                    questions,
-                    shared: Arc::clone(&self.policy.shared),
-                    remote: Arc::clone(&self.remote),
-                };
-                RedisRateLimitFuture::asking(asking, waiting)
+                let inner = mem::replace(&mut self.inner, next);
+                let shared = Arc::clone(shared);
+                RedisRateLimitFuture::asking(asking, Waiting { inner, request, questions, shared, remote })
             }
         }
     }
@@ -69,7 +67,7 @@ where
 
 impl<S: Clone, K> Clone for RedisRateLimit<S, K> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), policy: Arc::clone(&self.policy), remote: Arc::clone(&self.remote) }
+        Self { inner: self.inner.clone(), policy: Arc::clone(&self.policy), remote: self.remote.clone() }
     }
 }
 

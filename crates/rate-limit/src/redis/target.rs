@@ -24,7 +24,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) enum Target {
     Single(Client),
     Sentinel { sentinels: Vec<ConnectionInfo>, master: String, node: Box<ConnectionInfo> },
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 /// A connection that many requests use at once.
@@ -62,7 +62,7 @@ impl Target {
             .response_timeout(PATIENCE)
             .overall_response_timeout(Some(PATIENCE))
             .build()
-            .map(Self::Cluster)
+            .map(|client| Self::Cluster(Box::new(client)))
             .map_err(|_| wrong_url())
     }
 

@@ -117,7 +117,7 @@ impl Service {
         let layer = AccessLogLayer::json(log.clone());
         let handle = layer.handle();
         let supplier = Supplier::new(&supplier(layer.clone()).await).unwrap();
-        let app = orders::app_with(layer, supplier, tokens, more).unwrap().router;
+        let app = orders::app_with(layer, supplier, None, tokens, more).unwrap().router;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
