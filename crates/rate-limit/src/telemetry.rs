@@ -9,12 +9,6 @@ pub(crate) enum Outcome {
     WouldLimit,
     /// Refused because it has no key.
     NoKey,
-    /// Passed, since Redis did not decide.
-    #[cfg(feature = "redis")]
-    FailedOpen,
-    /// Refused, since Redis did not decide.
-    #[cfg(feature = "redis")]
-    FailedClosed,
 }
 
 #[cfg(feature = "metrics")]
@@ -64,6 +58,9 @@ mod enabled {
     pub(crate) struct Telemetry {
         policy: SharedString,
         handles: PerRecorder<Handles>,
+        /// Apart: limits in memory have none of these series.
+        #[cfg(feature = "redis")]
+        redis: PerRecorder<RedisHandles>,
     }
 
     struct Handles {
@@ -74,8 +71,6 @@ mod enabled {
         keys: Gauge,
         evictions: Counter,
         overflows: Counter,
-        #[cfg(feature = "redis")]
-        redis: RedisHandles,
     }
 
     #[cfg(feature = "redis")]
@@ -90,7 +85,12 @@ mod enabled {
 
     impl Telemetry {
         pub(crate) fn new(policy: &str, target: &Target) -> Self {
-            Self { policy: policy.to_owned().into(), handles: target.0.fork() }
+            Self {
+                policy: policy.to_owned().into(),
+                handles: target.0.fork(),
+                #[cfg(feature = "redis")]
+                redis: target.0.fork(),
+            }
         }
 
         #[inline]
@@ -101,10 +101,6 @@ mod enabled {
                     Outcome::Limited => &handles.limited,
                     Outcome::WouldLimit => &handles.would_limit,
                     Outcome::NoKey => &handles.no_key,
-                    #[cfg(feature = "redis")]
-                    Outcome::FailedOpen => &handles.redis.failed_open,
-                    #[cfg(feature = "redis")]
-                    Outcome::FailedClosed => &handles.redis.failed_closed,
                 }
                 .increment(1);
             });
@@ -128,20 +124,38 @@ mod enabled {
         pub(crate) fn unanswered(&self, failure: crate::redis::Failure) {
             use crate::redis::Failure;
 
-            self.with(|handles| {
+            self.with_redis(|handles| {
                 match failure {
-                    Failure::Timeout => &handles.redis.timeout,
-                    Failure::Error => &handles.redis.error,
-                    Failure::Down => &handles.redis.down,
+                    Failure::Timeout => &handles.timeout,
+                    Failure::Error => &handles.error,
+                    Failure::Down => &handles.down,
                 }
                 .increment(1);
             });
         }
 
+        /// It passes all the same.
+        #[cfg(feature = "redis")]
+        pub(crate) fn failed_open(&self) {
+            self.with_redis(|handles| handles.failed_open.increment(1));
+        }
+
+        /// It is refused for that.
+        #[cfg(feature = "redis")]
+        pub(crate) fn failed_closed(&self) {
+            self.with_redis(|handles| handles.failed_closed.increment(1));
+        }
+
         /// A charge or a refund did not reach Redis.
         #[cfg(feature = "redis")]
         pub(crate) fn unsettled(&self) {
-            self.with(|handles| handles.redis.charges_lost.increment(1));
+            self.with_redis(|handles| handles.charges_lost.increment(1));
+        }
+
+        #[cfg(feature = "redis")]
+        fn with_redis(&self, count: impl FnOnce(&RedisHandles)) {
+            self.redis
+                .with(|recorder| RedisHandles::resolve(recorder, &self.policy), |handles, _| count(handles));
         }
 
         #[inline]
@@ -156,15 +170,7 @@ mod enabled {
         fn resolve(recorder: &dyn Recorder, policy: &SharedString) -> Self {
             describe(recorder);
             let policy = Label::new("policy", policy.clone());
-            let decisions = |outcome| {
-                let labels = vec![policy.clone(), Label::from_static_parts("outcome", outcome)];
-                recorder.register_counter(&Key::from_parts(DECISIONS, labels), &METADATA)
-            };
-            #[cfg(feature = "redis")]
-            let failures = |reason| {
-                let labels = vec![policy.clone(), Label::from_static_parts("reason", reason)];
-                recorder.register_counter(&Key::from_parts(STORE_FAILURES, labels), &METADATA)
-            };
+            let decisions = |outcome| labelled(recorder, DECISIONS, &policy, "outcome", outcome);
             let own = |name| Key::from_parts(KeyName::from_const_str(name), vec![policy.clone()]);
             Self {
                 allowed: decisions("allowed"),
@@ -174,15 +180,43 @@ mod enabled {
                 keys: recorder.register_gauge(&own(KEYS), &METADATA),
                 evictions: recorder.register_counter(&own(EVICTIONS), &METADATA),
                 overflows: recorder.register_counter(&own(OVERFLOWS), &METADATA),
-                #[cfg(feature = "redis")]
-                redis: RedisHandles {
-                    failed_open: decisions("failed_open"),
-                    failed_closed: decisions("failed_closed"),
-                    timeout: failures("timeout"),
-                    error: failures("error"),
-                    down: failures("down"),
-                    charges_lost: recorder.register_counter(&own(CHARGES_LOST), &METADATA),
-                },
+            }
+        }
+    }
+
+    /// A counter of a policy that has one label more.
+    fn labelled(
+        recorder: &dyn Recorder,
+        name: &'static str,
+        policy: &Label,
+        label: &'static str,
+        value: &'static str,
+    ) -> Counter {
+        let labels = vec![policy.clone(), Label::from_static_parts(label, value)];
+        recorder.register_counter(&Key::from_parts(name, labels), &METADATA)
+    }
+
+    #[cfg(feature = "redis")]
+    impl RedisHandles {
+        #[cold]
+        fn resolve(recorder: &dyn Recorder, policy: &SharedString) -> Self {
+            for (name, text) in [
+                (STORE_FAILURES, "Requests that Redis did not decide on."),
+                (CHARGES_LOST, "Charges and refunds after the response that did not reach Redis."),
+            ] {
+                recorder.describe_counter(name.into(), Some(Unit::Count), text.into());
+            }
+            let policy = Label::new("policy", policy.clone());
+            let decisions = |outcome| labelled(recorder, DECISIONS, &policy, "outcome", outcome);
+            let failures = |reason| labelled(recorder, STORE_FAILURES, &policy, "reason", reason);
+            let lost = Key::from_parts(KeyName::from_const_str(CHARGES_LOST), vec![policy.clone()]);
+            Self {
+                failed_open: decisions("failed_open"),
+                failed_closed: decisions("failed_closed"),
+                timeout: failures("timeout"),
+                error: failures("error"),
+                down: failures("down"),
+                charges_lost: recorder.register_counter(&lost, &METADATA),
             }
         }
     }
@@ -194,11 +228,6 @@ mod enabled {
         counter(DECISIONS, "Requests that a rate limit decided on.");
         counter(EVICTIONS, "Idle keys whose place a new key took.");
         counter(OVERFLOWS, "Requests of new keys that found no place and shared a bucket.");
-        #[cfg(feature = "redis")]
-        {
-            counter(STORE_FAILURES, "Requests that Redis did not decide on.");
-            counter(CHARGES_LOST, "Charges and refunds after the response that did not reach Redis.");
-        }
         recorder.describe_gauge(KEYS.into(), Some(Unit::Count), "Keys that have a bucket.".into());
     }
 
@@ -234,6 +263,12 @@ mod disabled {
 
         #[cfg(feature = "redis")]
         pub(crate) fn unanswered(&self, _failure: crate::redis::Failure) {}
+
+        #[cfg(feature = "redis")]
+        pub(crate) fn failed_open(&self) {}
+
+        #[cfg(feature = "redis")]
+        pub(crate) fn failed_closed(&self) {}
 
         #[cfg(feature = "redis")]
         pub(crate) fn unsettled(&self) {}

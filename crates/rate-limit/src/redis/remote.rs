@@ -17,7 +17,6 @@ use crate::{
     keys::Keys,
     policy::{Notes, Policy, Shared},
     store::{Answer, Ask, Place, decide},
-    telemetry::Outcome,
 };
 
 /// How a layer uses its store.
@@ -200,11 +199,11 @@ impl Remote {
                 shared.conclude(&asks, head)
             }
             FailureMode::Closed if !rehearsal => {
-                shared.limits.iter().for_each(|limit| limit.telemetry.decided(Outcome::FailedClosed));
+                shared.limits.iter().for_each(|limit| limit.telemetry.failed_closed());
                 Err(failure::closed())
             }
             FailureMode::Open | FailureMode::Closed => {
-                shared.limits.iter().for_each(|limit| limit.telemetry.decided(Outcome::FailedOpen));
+                shared.limits.iter().for_each(|limit| limit.telemetry.failed_open());
                 Ok(None)
             }
         }
