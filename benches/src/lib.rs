@@ -21,7 +21,7 @@ pub use self::{
     bare::Bare,
     budget::{Budget, Ceiling},
     prepared::{BATCH, Body, Prepared},
-    scaling::requests_per_second,
+    scaling::{Together, requests_per_second},
     scenario::{Arm, Scenario},
 };
 

@@ -6,25 +6,69 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::StatusCode;
 use tower_layer::Layer as _;
 
-use crate::{Arm, Bare, Body, prepared::BATCH, rows::jwt};
+use crate::{
+    Arm, Bare, Body, Prepared,
+    prepared::BATCH,
+    rows::{jwt, rate_limit},
+};
 
-/// How many requests with a token seen before all of these threads together answer in a second, through one layer. Each
-/// sends the same token: the worst case, for all look at one entry of the cache.
+/// What threads that share one layer do at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Together {
+    /// Each sends the same token, seen before: the worst case, for all look at one entry of the cache.
+    OneToken,
+    /// Each is a client with an address of its own, whose limit it is far from.
+    ManyAddresses,
+}
+
+impl Together {
+    /// For people to read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OneToken => "JWT, token seen before",
+            Self::ManyAddresses => "rate limit by address, a client for each thread",
+        }
+    }
+
+    /// What makes the stack of each thread, by the number of the thread.
+    fn stacks(self, arm: Arm) -> Arc<dyn Fn(u8) -> Prepared + Send + Sync> {
+        match self {
+            Self::OneToken => {
+                let issuer = jwt::Issuer::new();
+                let layer = jwt::layer(issuer.keys());
+                Arc::new(move |_| {
+                    let layer = layer.clone();
+                    arm.prepare(issuer.request(), StatusCode::OK, move |bare: Bare<Body>| layer.layer(bare))
+                })
+            }
+            Self::ManyAddresses => {
+                let layer = rate_limit::layer();
+                Arc::new(move |thread| {
+                    let layer = layer.clone();
+                    arm.prepare(rate_limit::client(thread), StatusCode::OK, move |bare: Bare<Body>| {
+                        layer.layer(bare)
+                    })
+                })
+            }
+        }
+    }
+}
+
+/// How many requests all of these threads together send through one layer in a second.
 ///
 /// # Panics
 ///
 /// When a thread does.
-pub fn requests_per_second(arm: Arm, threads: usize, batches: usize) -> f64 {
-    let issuer = jwt::Issuer::new();
-    let (layer, barrier) = (jwt::layer(issuer.keys()), Arc::new(Barrier::new(threads)));
+pub fn requests_per_second(together: Together, arm: Arm, threads: u8, batches: usize) -> f64 {
+    let (stacks, barrier) = (together.stacks(arm), Arc::new(Barrier::new(threads.into())));
     let workers: Vec<_> = (0..threads)
-        .map(|_| {
-            let (layer, barrier, request) = (layer.clone(), Arc::clone(&barrier), issuer.request());
+        .map(|thread| {
+            let (stacks, barrier) = (Arc::clone(&stacks), Arc::clone(&barrier));
             thread::spawn(move || {
-                let stack = |bare: Bare<Body>| layer.layer(bare);
-                let mut prepared = arm.prepare(request, http::StatusCode::OK, stack).warm();
+                let mut prepared = stacks(thread).warm();
                 barrier.wait();
                 time_of(|| (0..batches).for_each(|_| prepared.run()))
             })

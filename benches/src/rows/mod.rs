@@ -9,7 +9,7 @@ pub(crate) mod jwt;
 mod metrics;
 mod normalize;
 mod problem;
-mod rate_limit;
+pub(crate) mod rate_limit;
 mod request;
 mod request_id;
 mod require;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bartizan::{
-    phase,
+    ClientAddr, RequestContext, phase,
     rate_limit::{HeaderFields, KeyExtractor, PerClientAddr, Rate, RateLimitLayer},
 };
-use http::StatusCode;
+use http::{Request, StatusCode};
 use tower_governor::{GovernorLayer, governor::GovernorConfigBuilder, key_extractor::PeerIpKeyExtractor};
 use tower_layer::Layer as _;
 
@@ -52,6 +52,20 @@ impl Quota {
         Rate::new(1, Duration::from_secs(self.seconds.into()))
             .and_then(|rate| rate.burst(self.burst))
             .expect("neither rate nor burst is zero")
+    }
+}
+
+/// What threads share, each as a client of its own.
+pub(crate) fn layer() -> RateLimitLayer<PerClientAddr> {
+    RateLimitLayer::new(ENOUGH.rate()).by(PerClientAddr)
+}
+
+/// The requests of one of the clients.
+pub(crate) fn client(number: u8) -> impl Fn() -> Request<Body> + 'static {
+    move || {
+        let mut request = request::with_context();
+        RequestContext::of(&mut request).set_client_addr(ClientAddr::new([203, 0, 113, number].into()));
+        request
     }
 }
 

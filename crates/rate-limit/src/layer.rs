@@ -173,7 +173,8 @@ impl<K: Describe> RateLimitLayer<K> {
     /// period, however they are spread.
     ///
     /// The count of the window before is taken to have been spread evenly; so the estimate is exact for steady
-    /// callers, and off by one window's worth at most for others.
+    /// callers, and off by one window's worth at most for others. Fixed windows, which let through twice the limit
+    /// around a boundary, are not offered.
     ///
     /// # Errors
     ///

@@ -8,8 +8,9 @@ use bartizan_rate_limit::{Charge, Key, Limiter, Rate};
 use proptest::prelude::*;
 
 #[test]
-fn rl_11_a_million_keys_take_less_than_120_megabytes() {
+fn rl_11_a_million_keys_take_less_than_120_megabytes_and_a_flood_of_five_million_no_more() {
     const KEYS: u64 = 1_000_000;
+    const FLOOD: u64 = 5_000_000;
     let time = ManualClock::new();
     let mut limiter = None;
     let used = measure(|| {
@@ -27,11 +28,12 @@ fn rl_11_a_million_keys_take_less_than_120_megabytes() {
     assert!(used.bytes_current < 120_000_000, "{} bytes", used.bytes_current);
     // More keys take no more memory, and free nobody.
     let flood = measure(|| {
-        for key in KEYS..KEYS + KEYS / 2 {
+        for key in KEYS..KEYS + FLOOD {
             let _ = limiter.check(&Key::number(key));
         }
     });
     assert!(flood.bytes_current <= 0, "{} bytes", flood.bytes_current);
+    assert_eq!(flood.bytes_max, 0, "not even for a moment");
     for key in (0..KEYS).step_by(1_000) {
         assert!(!limiter.check(&Key::number(key)).is_allowed(), "a limited key was freed");
     }
