@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod authority;
 mod body;
 mod catch;
 mod clock;
@@ -25,6 +26,7 @@ mod reason;
 mod rejection;
 mod rejection_to_error;
 mod replace;
+mod request_head;
 mod scope;
 mod stack;
 mod violation;
@@ -53,6 +55,7 @@ pub use self::{
     reason::Reason,
     rejection::{ExtensionName, QuotaViolation, Rejection},
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
+    request_head::RequestHead,
     scope::{Scoped, ScopedBody},
     stack::{
         AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact,

@@ -141,7 +141,6 @@ mod extract;
 mod fingerprint;
 mod future;
 mod gcra;
-mod head;
 mod headers;
 mod key;
 mod keys;
@@ -174,7 +173,6 @@ pub use self::{
         PerRoute, PerTenant,
     },
     future::RateLimitFuture,
-    head::RequestHead,
     headers::{HeaderFields, Reset},
     key::Key,
     keys::{And, Keys, Unkeyed},
@@ -184,6 +182,8 @@ pub use self::{
     rate::Rate,
     service::RateLimit,
 };
+
+pub use bartizan_core::RequestHead;
 
 #[cfg(feature = "outbound")]
 pub use self::outbound::{OutboundRateLimit, OutboundRateLimitFuture, OutboundRateLimitLayer};

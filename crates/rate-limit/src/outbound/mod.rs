@@ -1,6 +1,5 @@
 //! Limits on what a client sends.
 
-mod authority;
 mod hints;
 mod layer;
 mod scope;

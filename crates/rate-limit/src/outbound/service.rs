@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::{Deadline, Face, QuotaViolation, Reason, Rejection, RequestContext, ResponseBody};
+use bartizan_core::{
+    Deadline, Face, QuotaViolation, Reason, Rejection, RequestContext, RequestHead, ResponseBody,
+};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -16,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service;
 
 use super::{
-    authority, hints,
+    hints,
     layer::{Line, Shared},
     scope,
     upstream::{Sent, Upstream, Waiting},
@@ -112,7 +114,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let shared = &self.shared;
         let now = shared.settings.clock.now();
-        let upstream = shared.upstreams.get(&authority::of(&request), now);
+        let upstream = shared.upstreams.get(&RequestHead::of(&request).authority(), now);
         let taken =
             if upstream.has_line() { Err(Duration::ZERO) } else { upstream.take(shared.quota.as_ref(), now) };
         let state = match taken {

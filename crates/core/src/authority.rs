@@ -2,18 +2,17 @@
 
 use std::borrow::Cow;
 
-use http::{Request, header, uri::Scheme};
+use http::{HeaderMap, Uri, header, uri::Scheme};
 
 /// The longest name that an upstream of its own gets; DNS has none longer, and a port.
 const LONGEST: usize = 255 + 6;
 
 /// Host and port in lower case, without user information and without the scheme's own port. Empty when the request
 /// does not tell, or tells too much.
-pub(super) fn of<B>(request: &Request<B>) -> Cow<'_, str> {
-    let uri = request.uri();
+pub(crate) fn of<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Cow<'a, str> {
     let authority = match uri.authority() {
         Some(authority) => authority.as_str(),
-        None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+        None => headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
     };
     // What stands before an `@` is no part of where it goes.
     let authority = authority.rsplit('@').next().unwrap_or_default();
@@ -31,7 +30,13 @@ pub(super) fn of<B>(request: &Request<B>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
+
+    fn of<B>(request: &Request<B>) -> Cow<'_, str> {
+        super::of(request.uri(), request.headers())
+    }
 
     #[test]
     fn rl_14_one_upstream_has_one_name() {

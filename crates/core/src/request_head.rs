@@ -2,10 +2,11 @@
 
 use std::{borrow::Cow, fmt};
 
-use bartizan_core::{MatchedRoute, Protocol, RequestContext};
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
-/// A request without its body, which no key is taken from.
+use crate::{MatchedRoute, Protocol, RequestContext, authority};
+
+/// A request without its body: what a limiter, a bulkhead or a breaker takes its key from, whatever the body's type.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     request: &'a (dyn Head + 'a),
@@ -63,6 +64,19 @@ impl<'a> RequestHead<'a> {
     /// The template of the route or the gRPC method, [`MatchedRoute::OTHER`] without one.
     pub fn route(&self) -> Cow<'a, str> {
         self.request.route(self.context)
+    }
+
+    /// Whom the request goes to: host and port in lower case, without user information and without the scheme's own
+    /// port. Empty when the request does not tell, or tells more than a name can be.
+    ///
+    /// ```
+    /// use bartizan_core::RequestHead;
+    ///
+    /// let request = http::Request::get("https://user:secret@API.example:443/x").body(()).unwrap();
+    /// assert_eq!(RequestHead::of(&request).authority(), "api.example");
+    /// ```
+    pub fn authority(&self) -> Cow<'a, str> {
+        authority::of(self.uri, self.headers)
     }
 
     /// What the caller speaks.
