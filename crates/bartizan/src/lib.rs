@@ -18,6 +18,8 @@ pub use bartizan_core::*;
 pub use bartizan_access_log as access_log;
 #[cfg(feature = "auth")]
 pub use bartizan_auth as auth;
+#[cfg(feature = "circuit-breaker")]
+pub use bartizan_circuit_breaker as circuit_breaker;
 #[cfg(feature = "client-addr")]
 pub use bartizan_client_addr as client_addr;
 #[cfg(feature = "correlation-id")]

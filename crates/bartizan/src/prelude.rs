@@ -7,6 +7,8 @@ pub use bartizan_auth::{
     ApiKey, ApiKeyLayer, AuthLayer, AuthorizeLayer, JwtLayer, KeySet, Require, RequireLayer, StaticKeys,
     TokenPolicy,
 };
+#[cfg(feature = "circuit-breaker")]
+pub use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerLayer};
 #[cfg(feature = "client-addr")]
 pub use bartizan_client_addr::ClientAddrLayer;
 pub use bartizan_core::{

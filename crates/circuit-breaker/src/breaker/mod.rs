@@ -1,0 +1,514 @@
+//! The state machine: no tower, no async, time passed in.
+
+mod away;
+mod group;
+mod state;
+mod streak;
+mod word;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bartizan_core::Verdict;
+
+pub(crate) use self::group::Group;
+pub use self::state::{Admission, Cause, Permit, Refused, Snapshot, State, Transition};
+use self::{
+    away::{Away, Climb, Probes, Verdicts},
+    streak::Streak,
+    word::Word,
+};
+use crate::{
+    policy::{BreakerPolicy, Growth, HungProbes, Recovery, WindowSize},
+    sync::{
+        AtomicBool, AtomicU64, Mutex,
+        Ordering::{Acquire, Release, SeqCst},
+        fence,
+    },
+    window::{Totals, Window},
+};
+
+/// For how long callers are sent away whose turn depends on other calls.
+const SHORTLY: Duration = Duration::from_secs(1);
+
+/// A circuit breaker: stops calling what fails, tries again after a while, and comes back gently.
+///
+/// A plain state machine, without tower, async or a clock: ask it before a call, and tell it what became of the call. It
+/// never does anything by itself; an open breaker becomes half-open with the next call after its time, or when
+/// [`advance`](Self::advance) is called.
+///
+/// Shared by reference between threads. While it is closed a call is a load before it, and afterwards one count in a
+/// counter of the thread (with a count window: a short lock). Any change of state is made under a lock and told to
+/// exactly one caller.
+///
+/// ```
+/// use std::time::Duration;
+/// use bartizan_circuit_breaker::{Breaker, BreakerPolicy, State};
+/// use bartizan_core::{Clock, Verdict};
+///
+/// let mut now = Clock::system().now();
+/// let policy = BreakerPolicy::consecutive(2)?.with_probes(1)?.with_open_time(Duration::from_secs(5))?;
+/// let breaker = Breaker::new(policy, now);
+///
+/// for _ in 0..2 {
+///     let permit = breaker.admit(now).result.expect("it is closed");
+///     breaker.record(permit, Verdict::Failure, now);
+/// }
+/// let refused = breaker.admit(now).result.unwrap_err();
+/// assert_eq!((refused.state, refused.retry_after), (State::Open, Duration::from_secs(5)));
+///
+/// now += Duration::from_secs(5);
+/// let probe = breaker.admit(now).result.expect("it is time to try again");
+/// assert_eq!(probe.state(), State::HalfOpen);
+/// let transition = breaker.record(probe, Verdict::Success, now).expect("the probe decides");
+/// assert_eq!((transition.from, transition.to), (State::HalfOpen, State::Closed));
+/// # Ok::<(), bartizan_circuit_breaker::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct Breaker {
+    word: AtomicU64,
+    /// Whether so many calls have failed, or were slow, that a success may open the breaker by reaching the minimum.
+    wary: AtomicBool,
+    policy: Arc<BreakerPolicy>,
+    epoch: Instant,
+    window: Window,
+    /// The generation of the window, where that is not the breaker's own.
+    window_generation: AtomicU64,
+    streak: Streak,
+    away: Mutex<Away>,
+    group: Option<Arc<Group>>,
+}
+
+impl Breaker {
+    /// A closed breaker. `now` is where its time begins.
+    pub fn new(policy: impl Into<Arc<BreakerPolicy>>, now: Instant) -> Self {
+        Self::in_group(policy.into(), None, now)
+    }
+
+    pub(crate) fn in_group(policy: Arc<BreakerPolicy>, group: Option<Arc<Group>>, now: Instant) -> Self {
+        Self {
+            word: AtomicU64::new(Word::new(0, State::Closed).bits()),
+            wary: AtomicBool::new(false),
+            epoch: now,
+            window: Window::new(policy.window),
+            window_generation: AtomicU64::new(0),
+            streak: Streak::new(),
+            away: Mutex::new(Away::new(now)),
+            group,
+            policy,
+        }
+    }
+
+    /// The state, as of the last call.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.word().state()
+    }
+
+    /// Whether a call may be made.
+    ///
+    /// Opens a breaker half whose time has come, and moves on a ramp-up.
+    #[inline]
+    pub fn admit(&self, now: Instant) -> Admission {
+        let word = self.word();
+        if matches!(word.state(), State::Closed | State::MetricsOnly | State::ForcedClosed) {
+            if self.policy.counts_fires {
+                self.fire(now);
+            }
+            return Admission { result: Ok(self.permit(word, now)), transition: None };
+        }
+        self.admit_with_care(now)
+    }
+
+    /// [`admit`](Self::admit) where no time is needed: the breaker is closed, and its policy does not ask when calls
+    /// begin.
+    #[inline]
+    pub(crate) fn pass(&self) -> Option<Permit> {
+        let word = self.word();
+        let timeless = self.policy.slow.is_none() && !self.policy.counts_fires;
+        (word.state() == State::Closed && timeless).then(|| Permit {
+            generation: word.generation(),
+            started: None,
+            state: State::Closed,
+        })
+    }
+
+    #[cold]
+    fn admit_with_care(&self, now: Instant) -> Admission {
+        let mut away = self.away.lock();
+        let transition = self.go_on(&mut away, now);
+        let word = self.word();
+        let refused = |retry_after| Err(Refused { state: word.state(), retry_after });
+        let result = match word.state() {
+            State::Closed | State::MetricsOnly | State::ForcedClosed => Ok(()),
+            State::Open => refused(away.until.saturating_duration_since(now)),
+            State::ForcedOpen => refused(self.policy.open_time),
+            State::HalfOpen if away.probes.issue(self.permits(), now) => Ok(()),
+            State::Recovering if self.policy.ramp.as_ref().is_none_or(|ramp| away.climb.admit(ramp)) => {
+                Ok(())
+            }
+            State::HalfOpen | State::Recovering => refused(SHORTLY),
+        };
+        drop(away);
+        if self.policy.counts_fires {
+            self.fire(now);
+        }
+        Admission { result: result.map(|()| self.permit(word, now)), transition }
+    }
+
+    #[inline]
+    fn permit(&self, word: Word, now: Instant) -> Permit {
+        Permit {
+            generation: word.generation(),
+            started: self.policy.slow.is_some().then_some(now),
+            state: word.state(),
+        }
+    }
+
+    /// Says what became of a call. A change of state that follows is the caller's to tell.
+    ///
+    /// What began before the last change of state does not count (CB-06). [`Verdict::Ignored`] is not recorded at all; a
+    /// probe's permit goes to another call.
+    #[inline]
+    pub fn record(&self, permit: Permit, verdict: Verdict, now: Instant) -> Option<Transition> {
+        self.record_asked(permit, verdict, Duration::ZERO, now)
+    }
+
+    /// [`record`](Self::record) of a call whose upstream asked not to be called for `pause`: if the breaker opens now,
+    /// it is for so long at least.
+    #[inline]
+    pub fn record_asked(
+        &self,
+        permit: Permit,
+        verdict: Verdict,
+        pause: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
+        let word = self.word();
+        if word.generation() != permit.generation {
+            return None;
+        }
+        let failed = verdict == Verdict::Failure;
+        let slow = || {
+            let since = |started| now.saturating_duration_since(started);
+            permit.started.zip(self.policy.slow).is_some_and(|(at, slow)| since(at) > slow.longer_than)
+        };
+        match word.state() {
+            State::HalfOpen => self.probe_ended(&permit, verdict, slow(), pause, now),
+            State::Closed | State::Recovering | State::MetricsOnly if verdict != Verdict::Ignored => {
+                self.count(word, failed, slow(), pause, now)
+            }
+            _ => None,
+        }
+    }
+
+    /// Makes the change of state that is due, if one is, as a call would. For those who do not want to wait for one.
+    pub fn advance(&self, now: Instant) -> Option<Transition> {
+        if matches!(self.state(), State::Open | State::HalfOpen | State::Recovering) {
+            return self.go_on(&mut self.away.lock(), now);
+        }
+        None
+    }
+
+    /// Lets no call pass until [`reset`](Self::reset).
+    pub fn force_open(&self, now: Instant) -> Option<Transition> {
+        self.force(State::ForcedOpen, now)
+    }
+
+    /// Lets all calls pass, and counts none, until [`reset`](Self::reset).
+    pub fn force_closed(&self, now: Instant) -> Option<Transition> {
+        self.force(State::ForcedClosed, now)
+    }
+
+    /// Lets all calls pass, and counts them, until [`reset`](Self::reset).
+    pub fn metrics_only(&self, now: Instant) -> Option<Transition> {
+        self.force(State::MetricsOnly, now)
+    }
+
+    /// Closes the breaker as if it were new: nothing is counted, and no recovery has failed.
+    pub fn reset(&self, now: Instant) -> Option<Transition> {
+        self.force(State::Closed, now)
+    }
+
+    /// Whether a call would be refused for sure.
+    pub(crate) fn is_open(&self, now: Instant) -> bool {
+        match self.state() {
+            State::ForcedOpen => true,
+            State::Open => now < self.away.lock().until,
+            _ => false,
+        }
+    }
+
+    /// What is known at `now`.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let away = self.away.lock();
+        let word = self.word();
+        let totals = self.totals(word, now);
+        Snapshot {
+            state: word.state(),
+            since: now.saturating_duration_since(away.since),
+            remaining: (word.state() == State::Open).then(|| away.until.saturating_duration_since(now)),
+            calls: totals.calls,
+            failures: totals.failures,
+            slow_calls: totals.slow,
+        }
+    }
+
+    /// Whether the breaker may be forgotten: it is closed, and nothing in its window speaks against it. The last calls of
+    /// a count window never leave it, so there it is the failed and slow ones that count.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        let away = self.away.lock();
+        let word = self.word();
+        let forgiven = match self.policy.growth {
+            Growth::Times { interval, .. } => {
+                now.saturating_duration_since(away.since) >= interval.saturating_mul(away.failed)
+            }
+            _ => true,
+        };
+        let totals = self.totals(word, now);
+        let unused = matches!(self.policy.window, WindowSize::Calls(_)) || totals.calls == 0;
+        word.state() == State::Closed && forgiven && unused && totals.failures == 0 && totals.slow == 0
+    }
+
+    #[inline]
+    fn word(&self) -> Word {
+        Word::from_bits(self.word.load(Acquire))
+    }
+
+    fn nanos(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn permits(&self) -> u32 {
+        match self.policy.recovery {
+            Recovery::Probes { permits, .. } => permits,
+            Recovery::Sweep { .. } => 0,
+        }
+    }
+
+    // ## What is counted
+
+    #[inline]
+    fn window_generation(&self, word: Word) -> u64 {
+        if self.policy.counts_fires { self.window_generation.load(Acquire) } else { word.generation() }
+    }
+
+    fn totals(&self, word: Word, now: Instant) -> Totals {
+        self.window.totals(self.window_generation(word), self.nanos(now))
+    }
+
+    /// A call that is started, or refused, where that is what counts.
+    #[cold]
+    fn fire(&self, now: Instant) {
+        let call = Totals { calls: 1, ..Totals::default() };
+        self.window.add(self.window_generation(self.word()), self.nanos(now), call);
+    }
+
+    #[inline]
+    fn count(
+        &self,
+        word: Word,
+        failed: bool,
+        slow: bool,
+        pause: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
+        let call = Totals {
+            calls: u64::from(!self.policy.counts_fires),
+            failures: failed.into(),
+            slow: slow.into(),
+        };
+        let totals = self.window.add(self.window_generation(word), self.nanos(now), call);
+        if !failed {
+            if self.policy.consecutive_failures.is_some() {
+                self.streak.end(word.generation());
+            }
+            if self.policy.opens_on_failures_only || !(slow || totals.is_some() || self.wary.load(SeqCst)) {
+                return None;
+            }
+        }
+        self.judge(word, failed, totals, pause, now)
+    }
+
+    /// Opens the breaker if what was counted is too bad.
+    fn judge(
+        &self,
+        word: Word,
+        failed: bool,
+        totals: Option<Totals>,
+        pause: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
+        let in_a_row = match self.policy.consecutive_failures {
+            Some(limit) if failed => self.streak.fail(word.generation()) >= limit,
+            _ => false,
+        };
+        let totals = totals.unwrap_or_else(|| self.weigh(word, now));
+        let cause = if in_a_row { Some(Cause::ConsecutiveFailures) } else { self.excess(totals) };
+        let cause = cause.filter(|_| word.state() != State::MetricsOnly)?;
+        let mut away = self.away.lock();
+        // Another thread may have been faster.
+        if self.word() != word { None } else { self.open(&mut away, cause, pause, now) }
+    }
+
+    /// The totals, after which either this thread sees what others counted or they see that it pays to look.
+    #[inline(never)]
+    fn weigh(&self, word: Word, now: Instant) -> Totals {
+        fence(SeqCst);
+        let seen = self.totals(word, now);
+        let suspects = self.policy.suspects(seen);
+        if suspects != self.wary.load(SeqCst) {
+            self.wary.store(suspects, SeqCst);
+            fence(SeqCst);
+            let again = self.totals(word, now);
+            if self.policy.suspects(again) {
+                self.wary.store(true, SeqCst);
+            }
+            return again;
+        }
+        seen
+    }
+
+    fn excess(&self, totals: Totals) -> Option<Cause> {
+        if totals.calls < self.policy.minimum() || totals.calls == 0 {
+            return None;
+        }
+        if self.policy.failure_rate.is_some_and(|rate| rate.is_reached(totals.failures, totals.calls)) {
+            return Some(Cause::FailureRate);
+        }
+        let slow = self.policy.slow.is_some_and(|slow| slow.rate.is_reached(totals.slow, totals.calls));
+        slow.then_some(Cause::SlowCallRate)
+    }
+
+    fn probe_ended(
+        &self,
+        permit: &Permit,
+        verdict: Verdict,
+        slow: bool,
+        pause: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
+        let mut away = self.away.lock();
+        if self.word() != Word::new(permit.generation, State::HalfOpen) {
+            return None;
+        }
+        if verdict == Verdict::Ignored {
+            away.probes.give_back();
+            return None;
+        }
+        let failed = verdict == Verdict::Failure;
+        away.probes.end(failed, slow);
+        if self.policy.counts_fires && failed {
+            let call = Totals { calls: 0, failures: 1, slow: slow.into() };
+            self.window.add(self.window_generation(self.word()), self.nanos(now), call);
+        }
+        match away.probes.verdict(&self.policy, self.permits()) {
+            Verdicts::Pending => None,
+            Verdicts::Bad => self.open(&mut away, Cause::ProbesFailed, pause, now),
+            Verdicts::Good if self.policy.ramp.is_some() => {
+                away.climb = Climb::new(now);
+                Some(self.go(&mut away, State::Recovering, Cause::ProbesSucceeded, now))
+            }
+            Verdicts::Good => Some(self.go(&mut away, State::Closed, Cause::ProbesSucceeded, now)),
+        }
+    }
+
+    // ## Changes of state, all of them under the lock
+
+    /// What time brings: open => half-open | closed, half-open => open, recovering => closed.
+    fn go_on(&self, away: &mut Away, now: Instant) -> Option<Transition> {
+        match self.state() {
+            State::Open if now >= away.until => match self.policy.recovery {
+                Recovery::Probes { .. } => {
+                    away.probes = Probes::new(now);
+                    Some(self.go(away, State::HalfOpen, Cause::OpenTimeOver, now))
+                }
+                Recovery::Sweep { .. } => {
+                    // It was closed by the sweep, whenever that is noticed.
+                    let at = away.until;
+                    Some(self.go(away, State::Closed, Cause::OpenTimeOver, at))
+                }
+            },
+            State::HalfOpen => {
+                let wait = self.policy.half_open_wait(away.open_for);
+                let hung = away.probes.given_up_at(wait).filter(|_| away.probes.issued >= self.permits())?;
+                if now < hung {
+                    return None;
+                }
+                let reopens =
+                    matches!(self.policy.recovery, Recovery::Probes { hung: HungProbes::Reopen, .. });
+                // Had it opened again when the probes were given up, that would be over by now.
+                if reopens && now < hung + self.policy.open_time(away.failed) {
+                    self.open(away, Cause::ProbesHung, Duration::ZERO, now)
+                } else {
+                    away.probes = Probes::new(now);
+                    self.store(Word::new(self.word().generation() + 1, State::HalfOpen));
+                    None
+                }
+            }
+            State::Recovering => {
+                let ramp = self.policy.ramp.as_ref()?;
+                if away.climb.go_on(ramp, now) {
+                    return None;
+                }
+                Some(self.go(away, State::Closed, Cause::RampOver, now))
+            }
+            _ => None,
+        }
+    }
+
+    /// `None` where the group has no room for one more open breaker.
+    fn open(&self, away: &mut Away, cause: Cause, pause: Duration, now: Instant) -> Option<Transition> {
+        if self.group.as_ref().is_some_and(|group| !group.open()) {
+            self.streak.reset();
+            return None;
+        }
+        away.open(&self.policy, self.epoch, now, pause);
+        Some(self.go(away, State::Open, cause, now))
+    }
+
+    fn force(&self, to: State, now: Instant) -> Option<Transition> {
+        let mut away = self.away.lock();
+        if to == State::Closed {
+            away.failed = 0;
+            self.window_generation.fetch_add(1, SeqCst);
+        }
+        if self.state() == to {
+            // Closed already: what was counted is forgotten.
+            self.store(Word::new(self.word().generation() + 1, to));
+            return None;
+        }
+        Some(self.go(&mut away, to, Cause::Forced, now))
+    }
+
+    fn go(&self, away: &mut Away, to: State, cause: Cause, at: Instant) -> Transition {
+        let before = self.word();
+        let from = before.state();
+        if let (State::Open, Some(group)) = (from, &self.group) {
+            group.close();
+        }
+        if to == State::Closed && !matches!(self.policy.growth, Growth::Times { .. }) {
+            away.failed = 0;
+        }
+        // What was counted during the ramp-up still counts when it is over.
+        let same = u64::from(cause != Cause::RampOver);
+        self.store(Word::new(before.generation() + same, to));
+        away.since = at;
+        away.number += 1;
+        Transition { from, to, cause, at, number: away.number }
+    }
+
+    fn store(&self, word: Word) {
+        self.word.store(word.bits(), Release);
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        if let (State::Open, Some(group)) = (self.state(), &self.group) {
+            group.close();
+        }
+    }
+}

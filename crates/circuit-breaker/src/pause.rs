@@ -1,0 +1,61 @@
+//! How long an upstream asks not to be called.
+
+use std::time::{Duration, SystemTime};
+
+use bartizan_core::Rejection;
+use http::{Response, header};
+
+/// The pause that a response asks for: `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3), or gRPC's
+/// `grpc-retry-pushback-ms` in a head that has the status. What is malformed, or was made on this side, asks for none.
+pub(crate) fn asked<B>(response: &Response<B>, wall: SystemTime) -> Option<Duration> {
+    let headers = response.headers();
+    if response.extensions().get::<Rejection>().is_some() {
+        return None;
+    }
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // More digits than fit are a very long time.
+        digits.then(|| text.parse().unwrap_or(u64::MAX))
+    };
+    if let Some(pushback) = text("grpc-retry-pushback-ms") {
+        return number(pushback).map(Duration::from_millis);
+    }
+    let after = text(header::RETRY_AFTER.as_str())?;
+    match number(after) {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => httpdate::parse_http_date(after).ok()?.duration_since(wall).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_core::{Reason, ResponseBody};
+
+    use super::*;
+
+    #[test]
+    fn a_pause_is_seconds_a_date_or_a_pushback() {
+        let asked = |name: &str, value: &str| {
+            let response = Response::builder().header(name, value).body(()).unwrap();
+            super::asked(&response, SystemTime::UNIX_EPOCH)
+        };
+        assert_eq!(asked("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("retry-after", "Thu, 01 Jan 1970 00:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(asked("grpc-retry-pushback-ms", "1500"), Some(Duration::from_millis(1_500)));
+        assert_eq!(asked("retry-after", "99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        for malformed in ["", "-1", "+1", "1.5", "soon"] {
+            assert_eq!(asked("retry-after", malformed), None, "{malformed}");
+            assert_eq!(asked("grpc-retry-pushback-ms", malformed), None, "{malformed}");
+        }
+        assert_eq!(asked("date", "7"), None);
+    }
+
+    #[test]
+    fn rt_14_a_refusal_of_this_side_asks_for_nothing() {
+        let own: Response<ResponseBody<String>> = Rejection::new(Reason::RateLimited)
+            .with_retry_after(Duration::from_secs(9))
+            .answer(&http::Request::new(()));
+        assert_eq!(asked(&own, SystemTime::UNIX_EPOCH), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! The service of [`CircuitBreakerLayer`](crate::CircuitBreakerLayer).
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bartizan_core::{Face, Protocol, RequestContext, RequestHead, observe};
+use http::{Method, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{
+    BreakerBody, BreakerKey, CircuitBreakerFuture, Fallback, Refused, State, future::Refusal, guard::Guard,
+    refusal, registry::Registry, scope, slot::Slot, telemetry,
+};
+
+/// The service of [`CircuitBreakerLayer`](crate::CircuitBreakerLayer). Clones share the breakers.
+pub struct CircuitBreaker<S, K, F> {
+    inner: S,
+    registry: Arc<Registry>,
+    key: Arc<K>,
+    fallback: F,
+    /// The inner service was not made ready, because the one breaker was open: it must not be called (LAY-03).
+    passed_over: bool,
+}
+
+impl<S, K, F> CircuitBreaker<S, K, F> {
+    pub(crate) fn new(inner: S, registry: Arc<Registry>, key: Arc<K>, fallback: F) -> Self {
+        Self { inner, registry, key, fallback, passed_over: false }
+    }
+}
+
+impl<S, K, F, ReqBody, ResBody> Service<Request<ReqBody>> for CircuitBreaker<S, K, F>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    K: BreakerKey,
+    F: Fallback<ReqBody, ResBody>,
+    ResBody: Body,
+{
+    type Response = Response<BreakerBody<ResBody>>;
+    type Error = S::Error;
+    type Future = CircuitBreakerFuture<S::Future, F::Future>;
+
+    /// Ready when the inner service is. A single breaker that is open is ready by itself: what it refuses need not wait
+    /// for a service that may never be ready again. With keys nobody knows yet which breaker will be asked.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        if K::SINGLE {
+            let settings = &self.registry.common.settings;
+            let slot = self.registry.shared();
+            self.passed_over = slot.breaker.state() != State::Closed
+                && settings.exempt.is_empty()
+                && slot.breaker.is_open(settings.clock.now());
+            if self.passed_over {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let registry = &self.registry;
+        let exempt = &registry.common.settings.exempt;
+        if !exempt.is_empty() && exempt.covers(&RequestHead::of(&request)) {
+            return CircuitBreakerFuture::exempt(self.inner.call(request));
+        }
+        let slot = if K::SINGLE {
+            Arc::clone(registry.shared())
+        } else {
+            match self.key.key(&RequestHead::of(&request)) {
+                Some(key) => registry.of(&key),
+                None => Arc::clone(registry.shared()),
+            }
+        };
+        let admitted = if self.passed_over { Err(still_open(&slot)) } else { slot.admit() };
+        let permit = match admitted {
+            Ok(permit) => permit,
+            Err(refused) => return refuse(&self.fallback, &slot, refused, request),
+        };
+        let context = RequestContext::get(request.extensions());
+        if permit.state() != State::Closed {
+            note(context, |context| telemetry::note_probe(context, &slot.common.settings.name, &permit));
+        }
+        let (protocol, head) = match context {
+            Some(context) => (context.protocol(), context.is_head()),
+            None => (Protocol::of(&request), *request.method() == Method::HEAD),
+        };
+        let inner = self.inner.call(request);
+        CircuitBreakerFuture::watch(observe(inner, protocol, head, Guard::new(slot, permit)))
+    }
+}
+
+/// The breaker was open when the caller asked whether it is ready. Its time may be over by now, and the inner service is
+/// not ready to be probed.
+#[cold]
+fn still_open(slot: &Slot) -> Refused {
+    let snapshot = slot.breaker.snapshot(slot.common.settings.clock.now());
+    let retry_after = match snapshot.state {
+        State::ForcedOpen => slot.common.settings.policy.open_time,
+        _ => snapshot.remaining.unwrap_or_default().max(Duration::from_secs(1)),
+    };
+    Refused { state: snapshot.state, retry_after }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse<I, F, ReqBody, ResBody>(
+    fallback: &F,
+    slot: &Slot,
+    refused: Refused,
+    request: Request<ReqBody>,
+) -> CircuitBreakerFuture<I, F::Future>
+where
+    F: Fallback<ReqBody, ResBody>,
+{
+    slot.common.telemetry.refused();
+    let context = RequestContext::get(request.extensions());
+    note(context, |context| telemetry::note_refused(context, &slot.common.settings.name, refused));
+    let refusal =
+        Refusal::new(refusal::of(refused), Face::of(&request), context.cloned().or_else(scope::current));
+    CircuitBreakerFuture::refuse(refusal, fallback.answer(request))
+}
+
+/// Notes a fact in the event of this request, or of the one it is made for.
+#[cold]
+fn note(own: Option<&RequestContext>, note: impl FnOnce(Option<&RequestContext>)) {
+    match own {
+        Some(own) => note(Some(own)),
+        None => note(scope::current().as_ref()),
+    }
+}
+
+impl<S: Clone, K, F: Clone> Clone for CircuitBreaker<S, K, F> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            registry: Arc::clone(&self.registry),
+            key: Arc::clone(&self.key),
+            fallback: self.fallback.clone(),
+            // A clone was not asked yet whether it is ready.
+            passed_over: false,
+        }
+    }
+}
+
+impl<S: fmt::Debug, K, F> fmt::Debug for CircuitBreaker<S, K, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("inner", &self.inner)
+            .field("registry", &self.registry)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! Every metric, event and fact of the crate.
+
+use bartizan_core::RequestContext;
+
+use crate::{Permit, Refused, State, TransitionEvent};
+
+/// The facts of a request that the breaker looked at, beyond letting it through closed.
+pub(crate) fn note_probe(context: Option<&RequestContext>, name: &str, permit: &Permit) {
+    let Some(event) = context.map(RequestContext::event).filter(|event| event.is_enabled()) else { return };
+    event.record("circuit_breaker.name", name.to_owned());
+    event.record("circuit_breaker.state", permit.state().as_str());
+}
+
+pub(crate) fn note_refused(context: Option<&RequestContext>, name: &str, refused: Refused) {
+    let Some(event) = context.map(RequestContext::event).filter(|event| event.is_enabled()) else { return };
+    event.record("circuit_breaker.name", name.to_owned());
+    event.record("circuit_breaker.state", refused.state.as_str());
+    event.record("circuit_breaker.refused", true);
+    event.record("circuit_breaker.retry_after_seconds", refused.retry_after.as_secs_f64());
+}
+
+pub(crate) fn note_fallback(context: Option<&RequestContext>) {
+    if let Some(context) = context {
+        context.event().record("circuit_breaker.fallback", true);
+    }
+}
+
+/// A change of state, for the log.
+#[cfg(feature = "tracing")]
+pub(crate) fn log(event: &TransitionEvent) {
+    let TransitionEvent { name, key, transition } = event;
+    let (from, to, cause) = (transition.from.as_str(), transition.to.as_str(), transition.cause.as_str());
+    if transition.to == State::Open {
+        tracing::warn!(target: "bartizan", layer = crate::LAYER, %name, %key, from, to, cause, "circuit breaker opened");
+    } else {
+        tracing::info!(target: "bartizan", layer = crate::LAYER, %name, %key, from, to, cause, "circuit breaker changed state");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn log(_: &TransitionEvent) {}
+
+#[cfg(feature = "metrics")]
+pub(crate) use self::enabled::{Target, Telemetry};
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) use self::disabled::{Target, Telemetry};
+
+#[cfg(feature = "metrics")]
+mod enabled {
+    use std::fmt;
+
+    use bartizan_core::PerRecorder;
+    use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+    use parking_lot::Mutex;
+
+    use super::State;
+    use crate::Transition;
+
+    const STATE: &str = "bartizan_circuit_breaker_state";
+    const TRANSITIONS: &str = "bartizan_circuit_breaker_transitions_total";
+    const REFUSALS: &str = "bartizan_circuit_breaker_refusals_total";
+
+    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+    /// The recorder that a layer counts in: the one in force, unless it was given its own.
+    #[derive(Debug, Default)]
+    pub(crate) struct Target(PerRecorder<()>);
+
+    impl Target {
+        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
+            Self(PerRecorder::pinned(recorder))
+        }
+    }
+
+    impl Clone for Target {
+        fn clone(&self) -> Self {
+            Self(self.0.fork())
+        }
+    }
+
+    /// The metrics of one layer.
+    pub(crate) struct Telemetry {
+        name: SharedString,
+        handles: PerRecorder<Handles>,
+        /// How many breakers are in each state. The lock is held while gauges are set, so that the last number stays.
+        census: Mutex<[u32; State::ALL.len()]>,
+    }
+
+    struct Handles {
+        states: [Gauge; State::ALL.len()],
+        refusals: Counter,
+    }
+
+    impl Telemetry {
+        pub(crate) fn new(name: &str, target: &Target) -> Self {
+            Self { name: name.to_owned().into(), handles: target.0.fork(), census: Mutex::default() }
+        }
+
+        /// A breaker was made, and is closed.
+        pub(crate) fn added(&self) {
+            self.update(|census| census[State::Closed.index()] += 1);
+        }
+
+        /// A closed breaker was forgotten.
+        pub(crate) fn removed(&self) {
+            self.update(|census| {
+                let closed = &mut census[State::Closed.index()];
+                *closed = closed.saturating_sub(1);
+            });
+        }
+
+        pub(crate) fn changed(&self, transition: &Transition) {
+            self.update(|census| {
+                let from = &mut census[transition.from.index()];
+                *from = from.saturating_sub(1);
+                census[transition.to.index()] += 1;
+            });
+            // So rare that its handle is not kept; that would be forty-nine of them.
+            self.with(|_, recorder| {
+                let labels = vec![
+                    Label::new("name", self.name.clone()),
+                    Label::from_static_parts("from", transition.from.as_str()),
+                    Label::from_static_parts("to", transition.to.as_str()),
+                ];
+                recorder.register_counter(&Key::from_parts(TRANSITIONS, labels), &METADATA).increment(1);
+            });
+        }
+
+        pub(crate) fn refused(&self) {
+            self.with(|handles, _| handles.refusals.increment(1));
+        }
+
+        /// Says again how many breakers are in each state: to a recorder that came later.
+        pub(crate) fn refresh(&self) {
+            self.update(|_| {});
+        }
+
+        fn update(&self, change: impl FnOnce(&mut [u32; State::ALL.len()])) {
+            let mut census = self.census.lock();
+            change(&mut census);
+            self.with(|handles, _| {
+                for (gauge, count) in handles.states.iter().zip(&*census) {
+                    gauge.set(f64::from(*count));
+                }
+            });
+        }
+
+        fn with(&self, count: impl FnOnce(&Handles, &dyn Recorder)) {
+            self.handles.with(|recorder| Handles::resolve(recorder, &self.name), count);
+        }
+    }
+
+    impl Handles {
+        #[cold]
+        fn resolve(recorder: &dyn Recorder, name: &SharedString) -> Self {
+            recorder.describe_gauge(
+                KeyName::from_const_str(STATE),
+                Some(Unit::Count),
+                "Circuit breakers in this state.".into(),
+            );
+            let counter = |metric, text: &'static str| {
+                recorder.describe_counter(KeyName::from_const_str(metric), Some(Unit::Count), text.into());
+            };
+            counter(TRANSITIONS, "Changes of state of circuit breakers.");
+            counter(REFUSALS, "Requests that a circuit breaker refused, or a fallback answered.");
+            let name = Label::new("name", name.clone());
+            let state = |state: State| {
+                let labels = vec![name.clone(), Label::from_static_parts("state", state.as_str())];
+                recorder.register_gauge(&Key::from_parts(STATE, labels), &METADATA)
+            };
+            let refusals = Key::from_parts(REFUSALS, vec![name.clone()]);
+            Self { states: State::ALL.map(state), refusals: recorder.register_counter(&refusals, &METADATA) }
+        }
+    }
+
+    impl fmt::Debug for Telemetry {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Telemetry").field("name", &self.name).finish_non_exhaustive()
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod disabled {
+    use crate::Transition;
+
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Target;
+
+    #[derive(Debug)]
+    pub(crate) struct Telemetry;
+
+    impl Telemetry {
+        pub(crate) fn new(_name: &str, _target: &Target) -> Self {
+            Self
+        }
+
+        pub(crate) fn added(&self) {}
+
+        pub(crate) fn removed(&self) {}
+
+        pub(crate) fn changed(&self, _transition: &Transition) {}
+
+        pub(crate) fn refused(&self) {}
+
+        pub(crate) fn refresh(&self) {}
+    }
+}

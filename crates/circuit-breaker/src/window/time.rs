@@ -1,0 +1,162 @@
+//! The calls of the last so many seconds.
+
+use std::time::Duration;
+
+use super::Totals;
+use crate::sync::{AtomicU64, Ordering::SeqCst, stripe, stripes};
+
+/// The calls of the last so many seconds, in a ring of buckets for each stripe of threads.
+///
+/// Nothing is locked, and nothing is cleared: a counter says of which bucket in time and of which generation it counts,
+/// and whoever comes first in a later one starts it anew.
+#[derive(Debug)]
+pub(crate) struct TimeWindow {
+    bucket_nanos: u64,
+    buckets: usize,
+    /// One ring after the other.
+    counters: Box<[Bucket]>,
+    stripe_mask: usize,
+}
+
+/// Aligned so that threads of two stripes never write to one cache line.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Bucket {
+    calls: Counter,
+    failures: Counter,
+    slow: Counter,
+}
+
+/// Ten bits of the generation, thirty of the bucket's number, and the count.
+///
+/// They come round after 1024 generations and, with the shortest buckets, after 124 days; a counter is mistaken for a
+/// current one only if nothing touched it for exactly so long.
+#[derive(Debug)]
+struct Counter(AtomicU64);
+
+#[derive(Clone, Copy)]
+struct Stamp {
+    generation: u64,
+    tick: u64,
+}
+
+const COUNT_BITS: u32 = 24;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+const TICK_BITS: u32 = 30;
+const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
+const GENERATION_MASK: u64 = (1 << 10) - 1;
+
+impl Stamp {
+    fn new(generation: u64, tick: u64) -> Self {
+        Self { generation: generation & GENERATION_MASK, tick: tick & TICK_MASK }
+    }
+
+    #[inline]
+    fn of(word: u64) -> Self {
+        Self { generation: word >> (COUNT_BITS + TICK_BITS), tick: (word >> COUNT_BITS) & TICK_MASK }
+    }
+
+    #[inline]
+    fn word(self, count: u64) -> u64 {
+        (self.generation << (COUNT_BITS + TICK_BITS)) | (self.tick << COUNT_BITS) | count
+    }
+
+    #[inline]
+    fn is(self, other: Self) -> bool {
+        self.generation == other.generation && self.tick == other.tick
+    }
+
+    /// Whether `self` is later than `other`, in numbers that come round.
+    fn is_after(self, other: Self) -> bool {
+        let ahead = |a: u64, b: u64, mask: u64| {
+            let distance = a.wrapping_sub(b) & mask;
+            distance != 0 && distance <= mask / 2
+        };
+        if self.generation == other.generation {
+            ahead(self.tick, other.tick, TICK_MASK)
+        } else {
+            ahead(self.generation, other.generation, GENERATION_MASK)
+        }
+    }
+}
+
+impl Counter {
+    fn new() -> Self {
+        // As if of the generation before the first.
+        Self(AtomicU64::new(Stamp { generation: GENERATION_MASK, tick: 0 }.word(0)))
+    }
+
+    /// Adds to the count of `stamp`, unless the counter is ahead of it already: then the call is as if forgotten.
+    #[inline]
+    fn add(&self, stamp: Stamp, by: u64) {
+        let mut seen = self.0.load(SeqCst);
+        loop {
+            let of = Stamp::of(seen);
+            let next = if of.is(stamp) {
+                stamp.word((seen & COUNT_MASK).saturating_add(by).min(COUNT_MASK))
+            } else if of.is_after(stamp) {
+                return;
+            } else {
+                stamp.word(by)
+            };
+            match self.0.compare_exchange_weak(seen, next, SeqCst, SeqCst) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// The count, if it is of this generation and less than `buckets` away in time.
+    fn read(&self, now: Stamp, buckets: u64) -> u64 {
+        let word = self.0.load(SeqCst);
+        let of = Stamp::of(word);
+        let age = now.tick.wrapping_sub(of.tick) & TICK_MASK;
+        // Another thread may have read its clock later, and be ahead.
+        let ahead = of.tick.wrapping_sub(now.tick) & TICK_MASK;
+        if of.generation == now.generation && age.min(ahead) < buckets { word & COUNT_MASK } else { 0 }
+    }
+}
+
+impl TimeWindow {
+    pub(super) fn new(bucket: Duration, buckets: u32) -> Self {
+        let (buckets, stripes) = (buckets as usize, stripes());
+        let new = || Bucket { calls: Counter::new(), failures: Counter::new(), slow: Counter::new() };
+        Self {
+            bucket_nanos: u64::try_from(bucket.as_nanos()).unwrap_or(u64::MAX).max(1),
+            buckets,
+            counters: (0..buckets * stripes).map(|_| new()).collect(),
+            stripe_mask: stripes - 1,
+        }
+    }
+
+    #[inline]
+    pub(super) fn add(&self, generation: u64, nanos: u64, call: Totals) {
+        let tick = nanos / self.bucket_nanos;
+        let place = usize::try_from(tick % self.buckets as u64).unwrap_or_default();
+        let Some(bucket) = self.counters.get((stripe() & self.stripe_mask) * self.buckets + place) else {
+            return;
+        };
+        let stamp = Stamp::new(generation, tick);
+        // Calls first, and read last: a rate is never taken of too few.
+        if call.calls > 0 {
+            bucket.calls.add(stamp, call.calls);
+        }
+        if call.failures > 0 {
+            bucket.failures.add(stamp, call.failures);
+        }
+        if call.slow > 0 {
+            bucket.slow.add(stamp, call.slow);
+        }
+    }
+
+    pub(super) fn totals(&self, generation: u64, nanos: u64) -> Totals {
+        let now = Stamp::new(generation, nanos / self.bucket_nanos);
+        let buckets = self.buckets as u64;
+        let sum = |counter: fn(&Bucket) -> &Counter| {
+            self.counters.iter().map(|bucket| counter(bucket).read(now, buckets)).sum()
+        };
+        let failures = sum(|bucket| &bucket.failures);
+        let slow = sum(|bucket| &bucket.slow);
+        Totals { calls: sum(|bucket| &bucket.calls), failures, slow }
+    }
+}

@@ -1,0 +1,206 @@
+//! CB-07, GRPC-13, RT-14, LAY-01, LAY-02: what a call was is known when its body has ended.
+
+use std::pin::pin;
+
+use bartizan_circuit_breaker::{CircuitBreakerLayer, State};
+use bartizan_core::{Reason, Rejection, ServerClassifier};
+use bartizan_testkit::{BodySender, Script, TestBody, TestError};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use tower::{Layer, ServiceExt};
+
+use super::{HOST, KEY, SECOND, state, touchy};
+
+/// The state after one call that was answered like this.
+async fn after(
+    layer: &CircuitBreakerLayer,
+    request: Request<()>,
+    answer: Result<Response<TestBody>, TestError>,
+) -> State {
+    let script = Script::ready();
+    let mut call = pin!(layer.layer(script.service()).oneshot(request.map(|()| TestBody::empty())));
+    assert!(futures_util::poll!(call.as_mut()).is_pending());
+    script.next_call().expect("called").reply.send(answer);
+    if let Ok(response) = call.await {
+        let _ = response.into_body().collect().await;
+    }
+    state(layer)
+}
+
+fn plain() -> Request<()> {
+    Request::get(HOST).body(()).unwrap()
+}
+
+fn grpc() -> Request<()> {
+    Request::post(HOST).header("content-type", "application/grpc").body(()).unwrap()
+}
+
+fn status(status: u16) -> Response<TestBody> {
+    Response::builder().status(status).body(TestBody::full("body")).unwrap()
+}
+
+fn grpc_answer() -> (BodySender, Response<TestBody>) {
+    let (sender, body) = TestBody::channel();
+    (sender, Response::builder().header("content-type", "application/grpc").body(body).unwrap())
+}
+
+fn trailers(code: u32) -> HeaderMap {
+    HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from(code))])
+}
+
+#[tokio::test]
+async fn cb_07_what_is_a_failure_over_http() {
+    for code in 200..=599 {
+        let (layer, _) = touchy();
+        let failure = matches!(code, 500 | 502 | 503 | 504);
+        let expected = if failure { State::Open } else { State::Closed };
+        assert_eq!(after(&layer, plain(), Ok(status(code))).await, expected, "{code}");
+    }
+    let (layer, _) = touchy();
+    assert_eq!(after(&layer, plain(), Err(TestError::new("connection refused"))).await, State::Open);
+}
+
+#[tokio::test]
+async fn cb_07_and_grpc_13_what_is_a_failure_over_grpc_is_in_the_trailers() {
+    for code in 0..=16 {
+        let (layer, _) = touchy();
+        let (sender, answer) = grpc_answer();
+        sender.data("message");
+        sender.trailers(trailers(code));
+        sender.finish();
+        let failure = matches!(code, 2 | 4 | 13 | 14 | 15);
+        let expected = if failure { State::Open } else { State::Closed };
+        assert_eq!(after(&layer, grpc(), Ok(answer)).await, expected, "{code}");
+    }
+    let (layer, _) = touchy();
+    let (sender, answer) = grpc_answer();
+    sender.data("message");
+    sender.finish();
+    assert_eq!(after(&layer, grpc(), Ok(answer)).await, State::Open, "without a status it is UNKNOWN");
+    let (layer, _) = touchy();
+    let trailers_only =
+        Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
+    assert_eq!(after(&layer, grpc(), Ok(trailers_only.body(TestBody::empty()).unwrap())).await, State::Open);
+}
+
+#[tokio::test]
+async fn cb_07_limits_of_the_upstream_are_failures_on_demand() {
+    let limited = || status(429);
+    let exhausted = || {
+        let (sender, answer) = grpc_answer();
+        sender.trailers(trailers(8));
+        sender.finish();
+        answer
+    };
+    let (layer, _) = touchy();
+    assert_eq!(after(&layer, plain(), Ok(limited())).await, State::Closed);
+    assert_eq!(after(&layer, grpc(), Ok(exhausted())).await, State::Closed);
+    let strict = || touchy().0.with_limited_as_failure();
+    assert_eq!(after(&strict(), plain(), Ok(limited())).await, State::Open);
+    assert_eq!(after(&strict(), grpc(), Ok(exhausted())).await, State::Open);
+    assert_eq!(after(&strict(), plain(), Ok(status(404))).await, State::Closed);
+    assert_eq!(after(&strict(), plain(), Ok(status(503))).await, State::Open);
+}
+
+#[tokio::test]
+async fn cb_07_a_classifier_of_your_own_decides() {
+    let layer = touchy().0.with_classifier(ServerClassifier);
+    assert_eq!(after(&layer, plain(), Ok(status(501))).await, State::Open);
+}
+
+#[tokio::test]
+async fn rt_14_what_a_layer_on_this_side_refused_counts_in_no_breaker() {
+    for reason in [Reason::CircuitOpen, Reason::Overloaded, Reason::RateLimited, Reason::Internal] {
+        let layer = touchy().0.with_limited_as_failure();
+        let refusal = Rejection::new(reason).answer::<_, TestBody>(&plain()).map(TestBody::new);
+        assert_eq!(after(&layer, plain(), Ok(refusal)).await, State::Closed, "{reason:?}");
+        assert_eq!(layer.handle().breaker(KEY).report().snapshot.calls, 0, "ignored is not a success");
+    }
+    let (layer, _) = touchy();
+    let timeout = Rejection::new(Reason::DeadlineExceeded).answer::<_, TestBody>(&plain()).map(TestBody::new);
+    assert_eq!(
+        after(&layer, plain(), Ok(timeout)).await,
+        State::Open,
+        "the timeout of an attempt is a failure"
+    );
+}
+
+#[tokio::test]
+async fn lay_02_the_head_says_nothing_and_a_body_that_breaks_off_is_a_failure() {
+    let (layer, _) = touchy();
+    let (sender, body) = TestBody::channel();
+    let script = Script::ready();
+    let request = Request::get(HOST).body(TestBody::empty()).unwrap();
+    let mut call = pin!(layer.layer(script.service()).oneshot(request));
+    assert!(futures_util::poll!(call.as_mut()).is_pending());
+    script.next_call().expect("called").reply.send(Ok(Response::new(body)));
+    let response = call.await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(layer.handle().breaker(KEY).report().snapshot.calls, 0, "not before the end");
+    sender.data("half of it");
+    sender.fail(TestError::new("reset"));
+    assert!(response.into_body().collect().await.is_err());
+    assert_eq!(state(&layer), State::Open);
+}
+
+#[tokio::test]
+async fn cb_07_what_the_caller_cancels_does_not_count() {
+    let (layer, _) = touchy();
+    let script = Script::ready();
+    let service = layer.layer(script.service());
+    let request = || Request::get(HOST).body(TestBody::empty()).unwrap();
+    {
+        let mut call = Box::pin(service.clone().oneshot(request()));
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+    }
+    let mut call = pin!(service.oneshot(request()));
+    assert!(futures_util::poll!(call.as_mut()).is_pending());
+    let _cancelled = script.next_call();
+    let (_sender, body) = TestBody::channel();
+    script.next_call().expect("called").reply.send(Ok(Response::builder().status(500).body(body).unwrap()));
+    drop(call.await.unwrap());
+    let report = layer.handle().breaker(KEY).report();
+    assert_eq!((report.snapshot.state, report.snapshot.calls), (State::Closed, 0));
+}
+
+#[tokio::test]
+async fn lay_01_and_cb_05_a_probe_that_is_dropped_anywhere_gives_its_permit_back() {
+    let (layer, time) = touchy();
+    after(&layer, plain(), Ok(status(500))).await;
+    time.advance(30 * SECOND);
+    let script = Script::ready();
+    let service = layer.layer(script.service());
+    let request = || Request::get(HOST).body(TestBody::empty()).unwrap();
+    // Before it is polled, while it waits, and with the response in hand.
+    for stage in 0..3 {
+        let mut call = Box::pin(service.clone().oneshot(request()));
+        if stage > 0 {
+            assert!(futures_util::poll!(call.as_mut()).is_pending(), "stage {stage}");
+            let other = service.clone().oneshot(request()).await.unwrap();
+            assert_eq!(other.status(), 503, "one probe at a time");
+            let probe = script.next_call().expect("called");
+            if stage == 2 {
+                let (_sender, body) = TestBody::channel();
+                probe.reply.send(Ok(Response::new(body)));
+                let response = call.as_mut().await.unwrap();
+                assert_eq!(state(&layer), State::HalfOpen);
+                drop(response);
+            }
+        }
+        drop(call);
+        assert_ne!(state(&layer), State::Closed);
+    }
+    assert_eq!(after(&layer, plain(), Ok(status(200))).await, State::Closed);
+}
+
+#[tokio::test]
+async fn a_service_that_panics_fails() {
+    let (layer, _) = touchy();
+    let script = Script::ready();
+    let mut call =
+        Box::pin(layer.layer(script.service()).oneshot(Request::get(HOST).body(TestBody::empty()).unwrap()));
+    assert!(futures_util::poll!(call.as_mut()).is_pending());
+    script.next_call().expect("called").reply.panic();
+    assert!(tokio::spawn(call).await.unwrap_err().is_panic());
+    assert_eq!(state(&layer), State::Open);
+}
