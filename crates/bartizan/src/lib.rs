@@ -30,6 +30,8 @@ pub use bartizan_deadline as deadline;
 pub use bartizan_metrics as metrics;
 #[cfg(feature = "rate-limit")]
 pub use bartizan_rate_limit as rate_limit;
+#[cfg(feature = "retry")]
+pub use bartizan_retry as retry;
 #[cfg(feature = "validate")]
 pub use bartizan_validate as validate;
 

@@ -22,6 +22,8 @@ pub use bartizan_deadline::{OutboundTimeoutLayer, TimeoutLayer};
 pub use bartizan_metrics::{ClientMetricsLayer, MetricsLayer};
 #[cfg(feature = "rate-limit")]
 pub use bartizan_rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
+#[cfg(feature = "retry")]
+pub use bartizan_retry::RetryLayer;
 #[cfg(feature = "validate")]
 pub use bartizan_validate::{JsonLayer, ValidateJsonLayer};
 #[cfg(feature = "json-schema")]

@@ -22,7 +22,14 @@ pub(crate) async fn errors(suite: &Suite) {
         let call = reached(&probe, &script, &mut future).await;
         let error = TestError::new("the inner service fails");
         call.reply.send(Err(error.clone()));
-        let polled = settle(&probe, &mut future).await;
+        let mut polled = settle(&probe, &mut future).await;
+        // A layer may try again, and in the end it is the error all the same.
+        while polled.is_pending()
+            && let Some(again) = script.next_call()
+        {
+            again.reply.send(Err(error.clone()));
+            polled = settle(&probe, &mut future).await;
+        }
         ensure!(
             matches!(&polled, Poll::Ready(Err(seen)) if *seen == error),
             Errors,

@@ -219,9 +219,16 @@ async fn play(
             return (traces, service);
         }
         End::InnerFails => {
-            reply.send(Err(TestError::new("the inner service fails")));
+            let fails = || Err(TestError::new("the inner service fails"));
+            reply.send(fails());
             drop(request);
             let _ = settle(&probe, &mut future).await;
+            // A layer may try again.
+            while let Some(again) = script.next_call() {
+                again.reply.send(fails());
+                drop(again);
+                let _ = settle(&probe, &mut future).await;
+            }
             return (traces, service);
         }
         End::InnerPanics => {

@@ -1,0 +1,390 @@
+//! One call over all its attempts: what was done, and what is to be done next.
+
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bartizan_core::{GrpcCode, Reason, Rejection};
+use http::{Request, Response};
+
+use crate::{
+    Again, Attempt, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RequestHead,
+    ResponseHead, RetryReason, SkipReason,
+    body::Settle,
+    budget::Taken,
+    grpc,
+    layer::Shared,
+    limits::Limits,
+    policy::{Wait, WallClock},
+    replay::Standing,
+    telemetry::{EVENT_ATTEMPTS, EVENT_REASON, EVENT_SKIPPED},
+};
+
+/// The state of one call.
+pub(crate) struct Call<B, P> {
+    shared: Arc<Shared<P>>,
+    head: RequestHead,
+    replay: Replay<B>,
+    limits: Limits,
+    /// When the attempt that runs must be done, and whether that is the end of the call.
+    end: Option<(Instant, bool)>,
+    progress: Progress,
+}
+
+/// What became of the attempts so far.
+struct Progress {
+    /// All that were sent.
+    sent: u32,
+    /// Those that count: transparent retries do not.
+    counted: u32,
+    was_transparent: bool,
+    /// Waits since the beginning, or since a pushback.
+    waits: u32,
+    last_wait: Option<Duration>,
+    /// A bit for each reason that was met.
+    reasons: u16,
+    last_reason: Option<RetryReason>,
+    taken: Taken,
+}
+
+/// What is done after an attempt.
+pub(crate) enum Next<B> {
+    /// The caller gets what there is.
+    Return,
+    /// Another attempt with this body, after a wait.
+    Again { wait: Duration, body: ReplayBody<B> },
+}
+
+/// What to do about a response.
+pub(crate) enum AfterResponse<B> {
+    /// The caller gets it, and how it ends is to be told to this.
+    Return(Option<Settle>),
+    Again {
+        wait: Duration,
+        body: ReplayBody<B>,
+    },
+}
+
+impl<B, P: Policy> Call<B, P> {
+    #[inline]
+    pub(crate) fn new<T>(
+        shared: Arc<Shared<P>>,
+        request: &Request<T>,
+        replay: Replay<B>,
+        limits: Limits,
+    ) -> Self {
+        shared.telemetry.called();
+        let end = limits.of_attempt(&shared.settings, limits.start);
+        let progress = Progress {
+            sent: 1,
+            counted: 1,
+            was_transparent: false,
+            waits: 0,
+            last_wait: None,
+            reasons: 0,
+            last_reason: None,
+            taken: Taken::default(),
+        };
+        Self { head: RequestHead::keep(request), shared, replay, limits, end, progress }
+    }
+
+    fn now(&self) -> Instant {
+        self.shared.settings.clock.now()
+    }
+
+    /// How long the attempt that runs still has, if its time has an end.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.end.map(|(end, _)| end.saturating_duration_since(self.now()))
+    }
+
+    /// How long the call still has, if its time has an end.
+    pub(crate) fn time_left_of_all(&self) -> Option<Duration> {
+        self.limits.remaining(self.now())
+    }
+
+    /// Whether the end of the attempt that runs is the end of the call.
+    fn ends_with_attempt(&self) -> bool {
+        self.end.is_some_and(|(_, is_last)| is_last)
+    }
+
+    /// What is done about `response`; it has its count of attempts when it is to be returned.
+    #[inline]
+    pub(crate) fn after_response<R>(&mut self, response: &mut Response<R>) -> AfterResponse<B> {
+        let mut timed_out = false;
+        if !response.extensions().is_empty()
+            && let Some(rejection) = response.extensions().get::<Rejection>()
+        {
+            // A layer inside gave up waiting: that is a timeout like ours. Anything else it refused is not the
+            // upstream's doing.
+            timed_out = rejection.reason() == Reason::DeadlineExceeded;
+            if !timed_out {
+                self.skipped(SkipReason::LocalRejection);
+                self.leave_count(response);
+                return AfterResponse::Return(None);
+            }
+        }
+        let now = self.now();
+        let grpc = if self.head.protocol().is_grpc() && !timed_out {
+            match GrpcCode::from_headers(response.headers()) {
+                Some(code) => Some(code),
+                None if response.status() != 200 => Some(grpc::code_of_status(response.status())),
+                // The status is still to come, and the response head was not the end: the call is committed.
+                None => return AfterResponse::Return(self.commit(now, response)),
+            }
+        } else {
+            None
+        };
+        let head = ResponseHead { status: response.status(), headers: response.headers(), grpc };
+        let outcome = if timed_out { AttemptOutcome::TimedOut } else { AttemptOutcome::Response(head) };
+        let succeeded = match grpc {
+            Some(code) => code == GrpcCode::Ok,
+            None => response.status().as_u16() < 500 && !timed_out,
+        };
+        match self.decide(now, outcome, succeeded) {
+            Next::Return => {
+                self.leave_count(response);
+                AfterResponse::Return(None)
+            }
+            Next::Again { wait, body } => AfterResponse::Again { wait, body },
+        }
+    }
+
+    /// A gRPC call whose outcome is in the trailers.
+    fn commit<R>(&mut self, now: Instant, response: &mut Response<R>) -> Option<Settle> {
+        let budget = &self.shared.settings.budget;
+        if self.progress.sent == 1 {
+            budget.called(now);
+        }
+        self.leave_count(response);
+        budget.counts_outcomes().then(|| self.settle_later(response))
+    }
+
+    /// What the trailers tell the budget. Boxed, as its type has no name; only budgets that count outcomes need it.
+    #[cold]
+    fn settle_later<R>(&self, response: &Response<R>) -> Settle {
+        let (shared, taken) = (Arc::clone(&self.shared), self.progress.taken);
+        let (number, status) = (self.progress.sent, response.status());
+        let elapsed = self.now().saturating_duration_since(self.limits.start);
+        let head = RequestHead::keep(&self.head.request(()));
+        Box::new(move |trailers| {
+            let settings = &shared.settings;
+            let code = GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown);
+            let response = ResponseHead { status, headers: trailers, grpc: Some(code) };
+            let attempt = Attempt {
+                head: &head,
+                number,
+                elapsed,
+                wall: WallClock(&|| settings.clock.wall()),
+                outcome: AttemptOutcome::Response(response),
+            };
+            match shared.policy.decide(&attempt) {
+                Decision::Return if code == GrpcCode::Ok => settings.budget.succeeded(taken),
+                Decision::Return => {}
+                Decision::Skip(_) | Decision::Retry(_) => settings.budget.failed(),
+            }
+        })
+    }
+
+    pub(crate) fn after_error(&mut self, error: &(dyn Error + 'static)) -> Next<B> {
+        let now = self.now();
+        let failure = Failure::of(error);
+        let next = self.decide(now, AttemptOutcome::Failed(failure), false);
+        if matches!(next, Next::Return) {
+            self.tell();
+        }
+        next
+    }
+
+    /// The attempt took longer than it may.
+    pub(crate) fn after_timeout(&mut self) -> Next<B> {
+        let now = self.now();
+        if self.ends_with_attempt() {
+            self.skipped(SkipReason::Deadline);
+            if self.progress.sent == 1 {
+                self.shared.settings.budget.called(now);
+            }
+            self.tell();
+            return Next::Return;
+        }
+        let next = self.decide(now, AttemptOutcome::TimedOut, false);
+        if matches!(next, Next::Return) {
+            self.tell();
+        }
+        next
+    }
+
+    #[inline]
+    fn decide(&mut self, now: Instant, outcome: AttemptOutcome<'_>, succeeded: bool) -> Next<B> {
+        let shared = Arc::clone(&self.shared);
+        let settings = &shared.settings;
+        let budget = &settings.budget;
+        if self.progress.sent == 1 {
+            budget.called(now);
+        }
+        let timed_out = matches!(outcome, AttemptOutcome::TimedOut);
+        let attempt = Attempt {
+            head: &self.head,
+            number: self.progress.sent,
+            elapsed: now.saturating_duration_since(self.limits.start),
+            wall: WallClock(&|| settings.clock.wall()),
+            outcome,
+        };
+        match self.shared.policy.decide(&attempt) {
+            Decision::Return => {
+                if succeeded {
+                    budget.succeeded(self.progress.taken);
+                }
+                Next::Return
+            }
+            Decision::Skip(reason) => {
+                budget.failed();
+                self.skipped(reason);
+                Next::Return
+            }
+            Decision::Retry(retry) => {
+                budget.failed();
+                match self.again(&retry, now, timed_out) {
+                    Ok((wait, body)) => Next::Again { wait, body },
+                    Err(reason) => {
+                        self.skipped(reason);
+                        Next::Return
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether another attempt is possible, and when.
+    fn again(
+        &mut self,
+        retry: &Again,
+        now: Instant,
+        timed_out: bool,
+    ) -> Result<(Duration, ReplayBody<B>), SkipReason> {
+        let Self { shared, head, replay, limits, progress, .. } = self;
+        let settings = &shared.settings;
+        if limits.is_retry {
+            return Err(SkipReason::AlreadyRetry);
+        }
+        let is_grpc = head.protocol().is_grpc();
+        let bit = 1 << retry.reason as u16;
+        let transparent = is_grpc && retry.reason == RetryReason::NotProcessed && !progress.was_transparent;
+        let max = if is_grpc { settings.max_attempts.min(MOST_GRPC_ATTEMPTS) } else { settings.max_attempts };
+        if (retry.once && progress.reasons & bit != 0) || (progress.counted >= max && !transparent) {
+            return Err(SkipReason::Attempts);
+        }
+        match replay.standing() {
+            Standing::Whole => {}
+            Standing::TooLarge => return Err(SkipReason::BodyTooLarge),
+            Standing::Failed => return Err(SkipReason::BodyFailed),
+        }
+        let wait = match retry.wait {
+            _ if transparent => Duration::ZERO,
+            Wait::Exactly(wait) => wait,
+            Wait::Backoff | Wait::AtLeast(_) => {
+                settings.random.delay(&settings.backoff, progress.waits, progress.last_wait)
+            }
+        };
+        let wait = fit(retry.wait, wait, limits.remaining(now), settings.min_remaining)?;
+        let taken = settings.budget.take(now, timed_out, transparent).ok_or(SkipReason::Budget)?;
+        // The attempt before may still have been read, by the task of its connection.
+        let body = replay.body().ok_or(SkipReason::BodyTooLarge)?;
+
+        match retry.wait {
+            _ if transparent => {}
+            Wait::Exactly(_) => (progress.waits, progress.last_wait) = (0, None),
+            Wait::Backoff | Wait::AtLeast(_) => {
+                progress.waits = progress.waits.saturating_add(1);
+                progress.last_wait = Some(wait);
+            }
+        }
+        progress.counted -= u32::from(transparent);
+        progress.was_transparent |= transparent;
+        progress.reasons |= bit;
+        progress.last_reason = Some(retry.reason);
+        progress.taken = taken;
+        shared.telemetry.retried(retry.reason);
+        Ok((wait, body))
+    }
+
+    /// The request of the next attempt, which begins now; `None` when too little time is left for it.
+    pub(crate) fn next_request(&mut self, body: ReplayBody<B>) -> Option<Request<ReplayBody<B>>> {
+        let now = self.now();
+        let settings = &self.shared.settings;
+        if self.limits.remaining(now).is_some_and(|left| left < settings.min_remaining) {
+            return None;
+        }
+        let mut request = self.head.request(body);
+        let before = self.progress.counted;
+        let headers = request.headers_mut();
+        if self.head.protocol().is_grpc() {
+            if before > 0 {
+                let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, before.into());
+            }
+            self.limits.announce(settings, now, headers, true);
+        } else if let Some(name) = &settings.attempt_header {
+            let _ = headers.try_insert(name.clone(), before.into());
+        }
+        self.end = self.limits.of_attempt(settings, now);
+        self.progress.sent += 1;
+        self.progress.counted += 1;
+        Some(request)
+    }
+
+    /// The refusal of a call that ran out of time, and the request that it refuses.
+    pub(crate) fn too_late(&self) -> (Rejection, Request<()>) {
+        (self.shared.too_late(), self.head.request(()))
+    }
+
+    #[cold]
+    fn skipped(&self, reason: SkipReason) {
+        self.shared.telemetry.skipped(reason);
+        if reason == SkipReason::BodyTooLarge {
+            self.shared.too_large.report();
+        }
+        if let Some(context) = &self.limits.context {
+            context.event().record(EVENT_SKIPPED, reason.as_str());
+            context.event().record(EVENT_ATTEMPTS, self.progress.sent);
+        }
+    }
+
+    /// Leaves the number of attempts in a response that is returned.
+    #[inline]
+    pub(crate) fn leave_count<R>(&self, response: &mut Response<R>) {
+        if self.progress.sent > 1 {
+            response.extensions_mut().insert(Attempts(self.progress.sent));
+            self.tell();
+        }
+    }
+
+    /// Tells the wide event of attempts, if there were several.
+    #[cold]
+    fn tell(&self) {
+        let Some(context) = &self.limits.context else { return };
+        if self.progress.sent > 1 {
+            context.event().record(EVENT_ATTEMPTS, self.progress.sent);
+        }
+        if let Some(reason) = self.progress.last_reason {
+            context.event().record(EVENT_REASON, reason.as_str());
+        }
+    }
+}
+
+/// gRFC A6: more are treated as 5.
+const MOST_GRPC_ATTEMPTS: u32 = 5;
+
+/// The wait, if it leaves time for an attempt. What the server asks for is not cut, the random part on top of it is.
+fn fit(asked: Wait, wait: Duration, left: Option<Duration>, floor: Duration) -> Result<Duration, SkipReason> {
+    let least = match asked {
+        Wait::AtLeast(least) => least,
+        Wait::Backoff | Wait::Exactly(_) => wait,
+    };
+    let wait = if matches!(asked, Wait::AtLeast(_)) { least.saturating_add(wait) } else { wait };
+    let Some(left) = left else { return Ok(wait) };
+    match left.checked_sub(floor) {
+        Some(most) if least <= most => Ok(wait.min(most)),
+        _ => Err(SkipReason::Deadline),
+    }
+}

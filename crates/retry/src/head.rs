@@ -1,0 +1,307 @@
+//! The head of a request, kept so that it can be sent again.
+
+use std::{any::Any, cell::RefCell, fmt, mem, str::FromStr};
+
+use bartizan_core::{Protocol, RequestContext};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+/// The head of a call's request, as the first attempt sent it.
+///
+/// Keeping it allocates nothing where the thread has kept others before, and the request has no extensions but its
+/// [`RequestContext`]: a header map and a URI would be copied at the cost of five allocations.
+pub struct RequestHead {
+    method: Method,
+    version: Version,
+    protocol: Protocol,
+    target: Target,
+    text: String,
+    fields: Vec<(HeaderName, HeaderValue)>,
+    extensions: Kept,
+}
+
+/// Where scheme and authority end in the text; a part that is not there ends where it begins.
+#[derive(Clone, Copy)]
+struct Target {
+    scheme: usize,
+    authority: usize,
+}
+
+enum Kept {
+    Nothing,
+    Context(RequestContext),
+    All(Extensions),
+}
+
+/// Marks a request, as an extension, as one that may be sent twice: the author knows that doing it again changes
+/// nothing. For requests whose method does not say so, and for gRPC calls.
+///
+/// ```
+/// use bartizan_retry::Idempotent;
+/// use http::Request;
+///
+/// let request = Request::post("/orders/17/recalculate").extension(Idempotent).body(());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotent;
+
+/// The field of draft-ietf-httpapi-idempotency-key-header.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl RequestHead {
+    pub(crate) fn keep<B>(request: &Request<B>) -> Self {
+        let Spare { mut text, mut fields } = Spare::take();
+        let uri = request.uri();
+        text.push_str(uri.scheme_str().unwrap_or_default());
+        let scheme = text.len();
+        text.push_str(uri.authority().map_or("", |authority| authority.as_str()));
+        let authority = text.len();
+        text.push_str(uri.path_and_query().map_or("", |path| path.as_str()));
+        fields.extend(request.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self {
+            method: request.method().clone(),
+            version: request.version(),
+            protocol: Protocol::of(request),
+            target: Target { scheme, authority },
+            text,
+            fields,
+            extensions: Kept::of(request.extensions()),
+        }
+    }
+
+    /// The same request, with `body`.
+    pub(crate) fn request<B>(&self, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.version_mut() = self.version;
+        *request.uri_mut() = self.uri();
+        let headers = request.headers_mut();
+        // A map once held them all, and so one does again.
+        let _ = headers.try_reserve(self.fields.len());
+        for (name, value) in &self.fields {
+            let _ = headers.try_append(name, value.clone());
+        }
+        match &self.extensions {
+            Kept::Nothing => {}
+            Kept::Context(context) => {
+                request.extensions_mut().insert(context.clone());
+            }
+            Kept::All(extensions) => *request.extensions_mut() = extensions.clone(),
+        }
+        request
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// What the request is to: made of the parts that were kept.
+    pub fn uri(&self) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        let (scheme, authority, path) = self.parts();
+        parts.scheme = part(scheme);
+        parts.authority = part(authority);
+        parts.path_and_query = part(path);
+        // Parts of a URI are a URI.
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    /// The path, without the query; empty where there is none.
+    pub fn path(&self) -> &str {
+        let (.., path) = self.parts();
+        path.split_once('?').map_or(path, |(path, _)| path)
+    }
+
+    fn parts(&self) -> (&str, &str, &str) {
+        let Target { scheme, authority } = self.target;
+        (&self.text[..scheme], &self.text[scheme..authority], &self.text[authority..])
+    }
+
+    /// The protocol that the request speaks.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The first value of a header.
+    pub fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.headers().find_map(|(known, value)| (known == name).then_some(value))
+    }
+
+    /// All headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.fields.iter().map(|(name, value)| (name, value))
+    }
+
+    /// An extension.
+    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<&T> {
+        match &self.extensions {
+            Kept::Nothing => None,
+            Kept::Context(context) => (context as &dyn Any).downcast_ref(),
+            Kept::All(extensions) => extensions.get(),
+        }
+    }
+
+    /// Whether the request may be sent twice although the first may have been processed: its method says so (RFC 9110
+    /// section 9.2.2, and QUERY), it carries an `Idempotency-Key`, or it is marked as [`Idempotent`].
+    pub fn is_idempotent(&self) -> bool {
+        is_idempotent(&self.method)
+            || self.extension::<Idempotent>().is_some()
+            || self.header(&IDEMPOTENCY_KEY).is_some()
+    }
+}
+
+pub(crate) fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    ) || method.as_str() == "QUERY"
+}
+
+/// A part of a URI, if it is there.
+fn part<T: FromStr>(text: &str) -> Option<T> {
+    if text.is_empty() { None } else { text.parse().ok() }
+}
+
+impl Kept {
+    fn of(extensions: &Extensions) -> Self {
+        match (extensions.len(), extensions.get::<RequestContext>()) {
+            (0, _) => Self::Nothing,
+            (1, Some(context)) => Self::Context(context.clone()),
+            _ => Self::All(extensions.clone()),
+        }
+    }
+}
+
+impl Drop for RequestHead {
+    fn drop(&mut self) {
+        Spare { text: mem::take(&mut self.text), fields: mem::take(&mut self.fields) }.give_back();
+    }
+}
+
+impl fmt::Debug for RequestHead {
+    /// Neither query nor headers, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Memory that a head has left behind, for the next one of the thread.
+#[derive(Default)]
+struct Spare {
+    text: String,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+thread_local! {
+    static SPARE: RefCell<Vec<Spare>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Spare {
+    /// More calls that one thread has ended than will soon be made anew.
+    const MOST: usize = 64;
+    /// An unusually large head is not kept for its memory.
+    const MOST_TEXT: usize = 2_048;
+    const MOST_FIELDS: usize = 64;
+
+    #[inline]
+    fn take() -> Self {
+        SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+    }
+
+    #[inline]
+    fn give_back(mut self) {
+        if self.text.capacity() > Self::MOST_TEXT || self.fields.capacity() > Self::MOST_FIELDS {
+            return;
+        }
+        self.text.clear();
+        self.fields.clear();
+        // A thread that ends has nothing to keep.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            if spare.len() < Self::MOST {
+                spare.push(self);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header;
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq)]
+    struct Foreign(u8);
+
+    #[test]
+    fn rt_01_what_is_sent_again_is_what_was_sent() {
+        for uri in [
+            "/",
+            "/a?b=c",
+            "*",
+            "a.example:443",
+            "http://a.example",
+            "http://a.example/",
+            "HTTPS://u@A.example:1/b?c",
+            "x-own://h/p?q",
+            "/?x",
+        ] {
+            let mut request = Request::builder()
+                .method("PROPFIND")
+                .uri(uri)
+                .version(Version::HTTP_2)
+                .header("x-a", "1")
+                .header("x-b", "2")
+                .header("x-a", "3")
+                .extension(Foreign(7))
+                .body(())
+                .unwrap();
+            let mut secret = HeaderValue::from_static("Bearer s3cret");
+            secret.set_sensitive(true);
+            request.headers_mut().insert(header::AUTHORIZATION, secret);
+            let context = RequestContext::of(&mut request);
+            for _ in 0..3 {
+                let kept = RequestHead::keep(&request);
+                let again = kept.request(());
+                assert_eq!(again.uri(), request.uri(), "{uri}");
+                assert_eq!((again.method(), again.version()), (request.method(), request.version()));
+                assert_eq!(again.headers(), request.headers());
+                assert!(again.headers()[header::AUTHORIZATION].is_sensitive());
+                assert_eq!(again.extensions().get(), Some(&Foreign(7)));
+                assert_eq!(kept.extension(), Some(&Foreign(7)));
+                assert!(RequestContext::get(again.extensions()).is_some());
+                assert!(!format!("{kept:?}").contains("s3cret"));
+            }
+            drop(context);
+        }
+    }
+
+    #[test]
+    fn a_context_alone_is_kept_too() {
+        let mut request = Request::new(());
+        assert!(RequestHead::keep(&request).request(()).extensions().is_empty());
+        RequestContext::of(&mut request);
+        let kept = RequestHead::keep(&request);
+        assert!(kept.extension::<RequestContext>().is_some());
+        assert!(kept.extension::<Foreign>().is_none());
+        assert!(RequestContext::get(kept.request(()).extensions()).is_some());
+    }
+
+    #[test]
+    fn rt_01_method_key_or_mark_say_that_it_may_be_sent_twice() {
+        let is_idempotent =
+            |builder: http::request::Builder| RequestHead::keep(&builder.body(()).unwrap()).is_idempotent();
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
+            assert!(is_idempotent(Request::builder().method(method)), "{method}");
+        }
+        for method in ["POST", "PATCH", "CONNECT", "LOCK", "query"] {
+            assert!(!is_idempotent(Request::builder().method(method)), "{method}");
+            assert!(is_idempotent(Request::builder().method(method).header("idempotency-key", "\"k\"")));
+            assert!(is_idempotent(Request::builder().method(method).extension(Idempotent)));
+        }
+    }
+}

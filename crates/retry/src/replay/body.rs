@@ -1,0 +1,255 @@
+//! The body that an attempt gets, and the handle that makes one for each.
+
+use std::{
+    error::Error,
+    fmt,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Wake, Waker},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{
+    buffer::{Buffer, Position, Standing},
+    waiters::Waiters,
+};
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// A request body that can be sent again: what one attempt reads of it is kept for the next.
+///
+/// Nothing is read before an attempt reads it, and no byte is copied: attempts share what is kept. Data and trailers,
+/// and what the body says of its size, are the same in each attempt. Once more than the cap was read, or a body that
+/// announces more than that was begun, the attempt that read it has the body for itself, and nothing is kept any more.
+/// A body that nobody has read yet can be sent again whatever its size.
+///
+/// A body without frames costs nothing. Any other is one shared buffer, however often it is sent. The body itself is
+/// dropped when it has ended, and with the last handle and attempt.
+///
+/// ```
+/// use bartizan_retry::ReplayBody;
+/// use http_body_util::{BodyExt, Full};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let order = || Full::<bytes::Bytes>::from("an order");
+/// let (first, mut replay) = ReplayBody::new(order(), 64 * 1024);
+/// assert_eq!(first.collect().await.unwrap().to_bytes(), "an order");
+/// let second = replay.body().expect("it is small");
+/// assert_eq!(second.collect().await.unwrap().to_bytes(), "an order");
+///
+/// let (first, mut replay) = ReplayBody::new(order(), 4);
+/// assert_eq!(first.collect().await.unwrap().to_bytes(), "an order");
+/// assert!(replay.body().is_none(), "more than four bytes were read");
+/// # }
+/// ```
+pub struct ReplayBody<B> {
+    repr: Repr<B>,
+}
+
+enum Repr<B> {
+    /// There are no frames.
+    Empty(SizeHint),
+    Shared {
+        shared: Arc<Shared<B>>,
+        reader: u32,
+        at: Position,
+    },
+}
+
+struct Shared<B> {
+    buffer: Mutex<Buffer<B>>,
+    /// Of those who read at the same time, where that may be.
+    waiters: Option<Arc<Waiters>>,
+}
+
+impl<B> Shared<B> {
+    fn buffer(&self) -> MutexGuard<'_, Buffer<B>> {
+        // What a panic of the body leaves behind, the buffer knows.
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: Body> ReplayBody<B> {
+    /// The body of the first attempt, and what makes those of the others. At most `cap` bytes are kept, of at most
+    /// 1024 frames.
+    pub fn new(body: B, cap: usize) -> (Self, Replay<B>) {
+        Self::with_waiters(body, cap, || None)
+    }
+
+    /// The same for attempts that run at the same time.
+    pub(crate) fn concurrent(body: B, cap: usize) -> (Self, Replay<B>) {
+        Self::with_waiters(body, cap, || Some(Arc::default()))
+    }
+
+    fn with_waiters(
+        body: B,
+        cap: usize,
+        waiters: impl FnOnce() -> Option<Arc<Waiters>>,
+    ) -> (Self, Replay<B>) {
+        if body.is_end_stream() {
+            let hint = body.size_hint();
+            return (Self { repr: Repr::Empty(hint) }, Replay { repr: Handle::Empty(hint) });
+        }
+        let shared = Arc::new(Shared { buffer: Mutex::new(Buffer::new(body, cap)), waiters: waiters() });
+        let replay = Replay { repr: Handle::Shared { shared: Arc::clone(&shared), latest: 0 } };
+        (Self { repr: Repr::Shared { shared, reader: 0, at: Position::default() } }, replay)
+    }
+}
+
+impl<B> ReplayBody<B> {
+    /// Which of the attempts this is the body of.
+    pub(crate) fn reader(&self) -> u32 {
+        match &self.repr {
+            Repr::Empty(_) => 0,
+            Repr::Shared { reader, .. } => *reader,
+        }
+    }
+}
+
+impl<B> Body for ReplayBody<B>
+where
+    B: Body<Error: Into<BoxError>>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Repr::Shared { shared, reader, at } = &mut self.get_mut().repr else { return Poll::Ready(None) };
+        let Some(waiters) = &shared.waiters else { return shared.buffer().poll(*reader, at, cx) };
+        // Before the poll, so that no wake is missed between the two.
+        waiters.wait(*reader, cx.waker());
+        let waker = Waker::from(Arc::clone(waiters));
+        let polled = shared.buffer().poll(*reader, at, &mut Context::from_waker(&waker));
+        if polled.is_ready() {
+            waiters.wake_others(*reader);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.repr {
+            Repr::Empty(_) => true,
+            Repr::Shared { shared, reader, at } => shared.buffer().is_end_stream(*reader, *at),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.repr {
+            Repr::Empty(hint) => *hint,
+            Repr::Shared { shared, reader, at } => shared.buffer().size_hint(*reader, *at),
+        }
+    }
+}
+
+impl<B> fmt::Debug for ReplayBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayBody").finish_non_exhaustive()
+    }
+}
+
+/// Makes the bodies of further attempts.
+///
+/// While it is there, the body is kept. With it goes what the last attempt has read.
+pub struct Replay<B> {
+    repr: Handle<B>,
+}
+
+enum Handle<B> {
+    Empty(SizeHint),
+    Shared { shared: Arc<Shared<B>>, latest: u32 },
+}
+
+impl<B> Replay<B> {
+    /// The body once more, from its beginning; `None` when too much of it was read to be kept, or when it failed.
+    ///
+    /// The body of the attempt before is given up: it fails with [`GivenUp`] if someone still reads it, as the task of a
+    /// connection may.
+    pub fn body(&mut self) -> Option<ReplayBody<B>> {
+        self.next(true)
+    }
+
+    /// The same for an attempt beside those that run.
+    pub(crate) fn body_beside(&mut self) -> Option<ReplayBody<B>> {
+        self.next(false)
+    }
+
+    fn next(&mut self, alone: bool) -> Option<ReplayBody<B>> {
+        let repr = match &mut self.repr {
+            Handle::Empty(hint) => Repr::Empty(*hint),
+            Handle::Shared { shared, latest } => {
+                *latest = shared.buffer().read_again(alone)?;
+                Repr::Shared { shared: Arc::clone(shared), reader: *latest, at: Position::default() }
+            }
+        };
+        Some(ReplayBody { repr })
+    }
+
+    /// Whether [`body`](Self::body) has one to give.
+    pub fn is_whole(&self) -> bool {
+        self.standing() == Standing::Whole
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        match &self.repr {
+            Handle::Empty(_) => Standing::Whole,
+            Handle::Shared { shared, .. } => shared.buffer().standing(),
+        }
+    }
+
+    /// `reader` has won: its body is the one that is read to its end.
+    pub(crate) fn settle(&mut self, reader: u32) {
+        if let Handle::Shared { latest, .. } = &mut self.repr {
+            *latest = reader;
+        }
+    }
+}
+
+impl<B> Drop for Replay<B> {
+    fn drop(&mut self) {
+        if let Handle::Shared { shared, latest } = &self.repr {
+            // The only one is the one that nobody reads any more.
+            if Arc::strong_count(shared) > 1 {
+                shared.buffer().settle(*latest);
+                if let Some(waiters) = &shared.waiters {
+                    waiters.wake_by_ref();
+                }
+            }
+        }
+    }
+}
+
+impl<B> fmt::Debug for Replay<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("standing", &self.standing()).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`ReplayBody`] fails where the body itself does not: another attempt took its place, or the body failed in
+/// an earlier one.
+#[derive(Debug)]
+pub struct GivenUp {
+    reason: &'static str,
+}
+
+impl GivenUp {
+    pub(super) fn attempt() -> Self {
+        Self { reason: "this attempt to send the request was given up" }
+    }
+
+    pub(super) fn source() -> Self {
+        Self { reason: "the request body failed in an earlier attempt" }
+    }
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason)
+    }
+}
+
+impl Error for GivenUp {}

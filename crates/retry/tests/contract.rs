@@ -1,0 +1,24 @@
+//! What every layer keeps.
+
+use bartizan_retry::{Backoff, Budget, RetryLayer};
+
+#[test]
+fn a_retry_keeps_the_contract() {
+    bartizan_testkit::contract(|| RetryLayer::new().with_backoff(Backoff::none())).check_client();
+}
+
+#[test]
+fn a_retry_with_all_that_it_can_keeps_the_contract() {
+    let second = std::time::Duration::from_secs(1);
+    bartizan_testkit::contract(move || {
+        RetryLayer::new()
+            .with_budget(Budget::grpc_throttle(10, 0.1).unwrap())
+            .with_backoff(Backoff::none())
+            .with_idempotency_keys()
+            .with_attempt_timeout(60 * second)
+            .and_then(|layer| layer.with_total_timeout(180 * second))
+            .and_then(|layer| layer.with_attempt_header(http::HeaderName::from_static("x-attempt")))
+            .unwrap()
+    })
+    .check_client();
+}

@@ -1,0 +1,114 @@
+//! RT-07: a budget bounds what an upstream that is down has to bear.
+
+use std::io::ErrorKind;
+
+use bartizan_core::{Reason, Rejection};
+use bartizan_retry::{Backoff, Budget, RetryLayer};
+use bartizan_testkit::TestBody;
+
+use crate::support::{Answer, SECOND, Upstream, fail, get, status};
+
+fn quick() -> RetryLayer {
+    RetryLayer::new().with_backoff(Backoff::none())
+}
+
+async fn send_many(upstream: &Upstream, layer: &RetryLayer, calls: usize) {
+    for _ in 0..calls {
+        let _ = upstream.send(layer, get()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_an_upstream_that_is_down_gets_a_fifth_more_and_the_floor() {
+    for answer in [|| fail(ErrorKind::ConnectionRefused), || status(503)] {
+        let upstream = Upstream::always(answer);
+        send_many(&upstream, &quick(), 1_000).await;
+        assert_eq!(upstream.called(), 1_000 + 200 + 100, "1.2 times, and ten per second of ten seconds");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_calls_at_the_same_time_share_it() {
+    let (layer, upstream) = (RetryLayer::new(), Upstream::always(|| status(503)));
+    let calls: Vec<_> = (0..1_000)
+        .map(|_| {
+            let (layer, upstream) = (layer.clone(), upstream.clone());
+            tokio::spawn(async move { upstream.send(&layer, get()).await.unwrap() })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().status(), 503);
+    }
+    let called = upstream.called();
+    assert!(called <= 1_300, "{called}");
+    assert!(called > 1_150, "and what there is, is used: {called}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_a_handle_is_one_budget_for_all_layers_that_have_it() {
+    let budget = Budget::ratio(0.2, 1, 10 * SECOND).unwrap();
+    let (one, other) = (quick().with_budget(budget.clone()), quick().with_budget(budget));
+    let upstream = Upstream::always(|| status(503));
+    send_many(&upstream, &one, 50).await;
+    let after_one = upstream.called();
+    assert_eq!(after_one, 50 + 10 + 10);
+    send_many(&upstream, &other, 50).await;
+    assert_eq!(upstream.called() - after_one, 50 + 10, "the floor is gone already");
+    let own = Upstream::always(|| status(503));
+    send_many(&own, &quick(), 10).await;
+    assert_eq!(own.called(), 30, "another layer has its own");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_the_throttle_stops_at_half_and_recovers_by_successes() {
+    let layer = quick().with_budget(Budget::grpc_throttle(10, 0.5).unwrap());
+    let upstream = Upstream::always(|| status(503));
+    send_many(&upstream, &layer, 10).await;
+    // 9 and 8 tokens: two retries; then 7, 6 and 5.
+    assert_eq!(upstream.called(), 3 + 2 + 8);
+    let healthy = Upstream::new([]);
+    send_many(&healthy, &layer, 30).await;
+    let upstream = Upstream::always(|| status(503));
+    send_many(&upstream, &layer, 1).await;
+    assert_eq!(upstream.called(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_a_bucket_of_costs_pays_more_for_timeouts_and_gets_back_what_succeeds() {
+    let layer = || quick().with_budget(Budget::cost(50).unwrap());
+    let upstream = Upstream::always(|| status(503));
+    send_many(&upstream, &layer(), 20).await;
+    assert_eq!(upstream.called(), 20 + 10, "five each");
+    let upstream = Upstream::always(|| Answer::Never);
+    send_many(&upstream, &layer().with_attempt_timeout(SECOND).unwrap(), 20).await;
+    assert_eq!(upstream.called(), 20 + 5, "ten each");
+    let flaky = Upstream::new((0..100).map(|number| status(if number % 2 == 0 { 503 } else { 200 })));
+    send_many(&flaky, &layer(), 50).await;
+    assert_eq!(flaky.called(), 100, "each is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_without_a_budget_all_attempts_are_made() {
+    let layer = quick().with_budget(Budget::unlimited());
+    let upstream = Upstream::always(|| status(503));
+    send_many(&upstream, &layer, 200).await;
+    assert_eq!(upstream.called(), 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_14_a_refusal_of_our_own_side_counts_in_no_budget() {
+    let refused = || {
+        let rejection = Rejection::new(Reason::CircuitOpen);
+        Answer::Respond(rejection.answer::<_, TestBody>(&get()).map(TestBody::new))
+    };
+    let layer = quick().with_budget(Budget::ratio(0.5, 0, 10 * SECOND).unwrap());
+    let (open, down) = (Upstream::always(refused), Upstream::always(|| status(503)));
+    send_many(&open, &layer, 100).await;
+    send_many(&down, &layer, 1).await;
+    assert_eq!((open.called(), down.called()), (100, 1), "a hundred refusals earn no retry");
+
+    let layer = quick().with_budget(Budget::grpc_throttle(10, 0.1).unwrap());
+    send_many(&open, &layer, 100).await;
+    send_many(&down, &layer, 1).await;
+    assert_eq!(down.called(), 1 + 3, "nor do they take a token");
+}
