@@ -6,19 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::{GrpcCode, Reason, Rejection};
+use bartizan_core::Rejection;
 use http::{Request, Response};
 
 use crate::{
-    Again, Attempt, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RequestHead,
-    ResponseHead, RetryReason, SkipReason,
+    Again, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RequestHead, RetryReason,
+    SkipReason,
     body::Settle,
     budget::Taken,
     grpc,
     layer::Shared,
     limits::Limits,
-    policy::{Wait, WallClock},
+    policy::Wait,
     replay::Standing,
+    response::{Judge, Shown},
     telemetry::{EVENT_ATTEMPTS, EVENT_REASON, EVENT_SKIPPED},
 };
 
@@ -76,7 +77,7 @@ impl<B, P: Policy> Call<B, P> {
         limits: Limits,
     ) -> Self {
         shared.telemetry.called();
-        let end = limits.of_attempt(&shared.settings, limits.start);
+        let end = limits.of_attempt(&shared.settings.bounds, limits.start);
         let progress = Progress {
             sent: 1,
             counted: 1,
@@ -91,7 +92,7 @@ impl<B, P: Policy> Call<B, P> {
     }
 
     fn now(&self) -> Instant {
-        self.shared.settings.clock.now()
+        self.shared.settings.bounds.clock.now()
     }
 
     /// How long the attempt that runs still has, if its time has an end.
@@ -112,35 +113,23 @@ impl<B, P: Policy> Call<B, P> {
     /// What is done about `response`; it has its count of attempts when it is to be returned.
     #[inline]
     pub(crate) fn after_response<R>(&mut self, response: &mut Response<R>) -> AfterResponse<B> {
-        let mut timed_out = false;
-        if !response.extensions().is_empty()
-            && let Some(rejection) = response.extensions().get::<Rejection>()
-        {
-            // A layer inside gave up waiting: that is a timeout like ours. Anything else it refused is not the
-            // upstream's doing.
-            timed_out = rejection.reason() == Reason::DeadlineExceeded;
-            if !timed_out {
+        let now = self.now();
+        let (outcome, succeeded) = match Shown::by(self.head.protocol(), response) {
+            Shown::Whole(head) => (AttemptOutcome::Response(head), head.is_success()),
+            Shown::TimedOut => (AttemptOutcome::TimedOut, false),
+            Shown::Refused => {
                 self.skipped(SkipReason::LocalRejection);
                 self.leave_count(response);
                 return AfterResponse::Return(None);
             }
-        }
-        let now = self.now();
-        let grpc = if self.head.protocol().is_grpc() && !timed_out {
-            match GrpcCode::from_headers(response.headers()) {
-                Some(code) => Some(code),
-                None if response.status() != 200 => Some(grpc::code_of_status(response.status())),
-                // The status is still to come, and the response head was not the end: the call is committed.
-                None => return AfterResponse::Return(self.commit(now, response)),
+            Shown::Committed => {
+                self.called(now);
+                self.leave_count(response);
+                let counts = self.shared.settings.budget.counts_outcomes();
+                let settle =
+                    counts.then(|| self.judge().settle_later(now, response.status(), self.progress.taken));
+                return AfterResponse::Return(settle);
             }
-        } else {
-            None
-        };
-        let head = ResponseHead { status: response.status(), headers: response.headers(), grpc };
-        let outcome = if timed_out { AttemptOutcome::TimedOut } else { AttemptOutcome::Response(head) };
-        let succeeded = match grpc {
-            Some(code) => code == GrpcCode::Ok,
-            None => response.status().as_u16() < 500 && !timed_out,
         };
         match self.decide(now, outcome, succeeded) {
             Next::Return => {
@@ -151,40 +140,24 @@ impl<B, P: Policy> Call<B, P> {
         }
     }
 
-    /// A gRPC call whose outcome is in the trailers.
-    fn commit<R>(&mut self, now: Instant, response: &mut Response<R>) -> Option<Settle> {
-        let budget = &self.shared.settings.budget;
-        if self.progress.sent == 1 {
-            budget.called(now);
+    fn judge(&self) -> Judge<'_, P> {
+        let settings = &self.shared.settings;
+        Judge {
+            policy: &self.shared.policy,
+            budget: &settings.budget,
+            clock: &settings.bounds.clock,
+            head: &self.head,
+            number: self.progress.sent,
+            start: self.limits.start,
         }
-        self.leave_count(response);
-        budget.counts_outcomes().then(|| self.settle_later(response))
     }
 
-    /// What the trailers tell the budget. Boxed, as its type has no name; only budgets that count outcomes need it.
-    #[cold]
-    fn settle_later<R>(&self, response: &Response<R>) -> Settle {
-        let (shared, taken) = (Arc::clone(&self.shared), self.progress.taken);
-        let (number, status) = (self.progress.sent, response.status());
-        let elapsed = self.now().saturating_duration_since(self.limits.start);
-        let head = RequestHead::keep(&self.head.request(()));
-        Box::new(move |trailers| {
-            let settings = &shared.settings;
-            let code = GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown);
-            let response = ResponseHead { status, headers: trailers, grpc: Some(code) };
-            let attempt = Attempt {
-                head: &head,
-                number,
-                elapsed,
-                wall: WallClock(&|| settings.clock.wall()),
-                outcome: AttemptOutcome::Response(response),
-            };
-            match shared.policy.decide(&attempt) {
-                Decision::Return if code == GrpcCode::Ok => settings.budget.succeeded(taken),
-                Decision::Return => {}
-                Decision::Skip(_) | Decision::Retry(_) => settings.budget.failed(),
-            }
-        })
+    /// The first attempt has an outcome.
+    #[inline]
+    fn called(&self, now: Instant) {
+        if self.progress.sent == 1 {
+            self.shared.settings.budget.called(now);
+        }
     }
 
     pub(crate) fn after_error(&mut self, error: &(dyn Error + 'static)) -> Next<B> {
@@ -202,9 +175,7 @@ impl<B, P: Policy> Call<B, P> {
         let now = self.now();
         if self.ends_with_attempt() {
             self.skipped(SkipReason::Deadline);
-            if self.progress.sent == 1 {
-                self.shared.settings.budget.called(now);
-            }
+            self.called(now);
             self.tell();
             return Next::Return;
         }
@@ -217,21 +188,11 @@ impl<B, P: Policy> Call<B, P> {
 
     #[inline]
     fn decide(&mut self, now: Instant, outcome: AttemptOutcome<'_>, succeeded: bool) -> Next<B> {
-        let shared = Arc::clone(&self.shared);
-        let settings = &shared.settings;
-        let budget = &settings.budget;
-        if self.progress.sent == 1 {
-            budget.called(now);
-        }
+        self.called(now);
         let timed_out = matches!(outcome, AttemptOutcome::TimedOut);
-        let attempt = Attempt {
-            head: &self.head,
-            number: self.progress.sent,
-            elapsed: now.saturating_duration_since(self.limits.start),
-            wall: WallClock(&|| settings.clock.wall()),
-            outcome,
-        };
-        match self.shared.policy.decide(&attempt) {
+        let decision = self.judge().decide(now, outcome);
+        let budget = &self.shared.settings.budget;
+        match decision {
             Decision::Return => {
                 if succeeded {
                     budget.succeeded(self.progress.taken);
@@ -287,7 +248,7 @@ impl<B, P: Policy> Call<B, P> {
                 settings.random.delay(&settings.backoff, progress.waits, progress.last_wait)
             }
         };
-        let wait = fit(retry.wait, wait, limits.remaining(now), settings.min_remaining)?;
+        let wait = fit(retry.wait, wait, limits.remaining(now), settings.bounds.min_remaining)?;
         let taken = settings.budget.take(now, timed_out, transparent).ok_or(SkipReason::Budget)?;
         // The attempt before may still have been read, by the task of its connection.
         let body = replay.body().ok_or(SkipReason::BodyTooLarge)?;
@@ -313,7 +274,7 @@ impl<B, P: Policy> Call<B, P> {
     pub(crate) fn next_request(&mut self, body: ReplayBody<B>) -> Option<Request<ReplayBody<B>>> {
         let now = self.now();
         let settings = &self.shared.settings;
-        if self.limits.remaining(now).is_some_and(|left| left < settings.min_remaining) {
+        if self.limits.remaining(now).is_some_and(|left| left < settings.bounds.min_remaining) {
             return None;
         }
         let mut request = self.head.request(body);
@@ -323,11 +284,11 @@ impl<B, P: Policy> Call<B, P> {
             if before > 0 {
                 let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, before.into());
             }
-            self.limits.announce(settings, now, headers, true);
-        } else if let Some(name) = &settings.attempt_header {
+            self.limits.announce(&settings.bounds, now, headers, true);
+        } else if let Some(name) = &settings.bounds.attempt_header {
             let _ = headers.try_insert(name.clone(), before.into());
         }
-        self.end = self.limits.of_attempt(settings, now);
+        self.end = self.limits.of_attempt(&settings.bounds, now);
         self.progress.sent += 1;
         self.progress.counted += 1;
         Some(request)

@@ -7,20 +7,23 @@ use std::{
     time::Duration,
 };
 
-use bartizan_core::{ClientLayer, Clock, Fault, phase};
-use http::HeaderName;
+use bartizan_core::{ClientLayer, Clock, Fault, Reason, Rejection, phase};
+use http::{HeaderName, Request};
 use rand::{SeedableRng, rngs::StdRng};
 use tower_layer::Layer;
 
 use crate::{
     Backoff, Budget, ConfigError, Policy, StandardPolicy,
     config::checked_name,
+    limits::{Bounds, Limits, give_key},
     service::Retry,
     telemetry::{Target, Telemetry},
-    time::tokio_clock,
 };
 
 pub(crate) const LAYER: &str = "retry";
+
+/// What is kept of a request body, unless set otherwise.
+pub(crate) const REPLAY_CAP: usize = 64 * 1024;
 
 /// Makes failed attempts of outgoing calls again, as long as that is right and helps. See the [crate](crate).
 ///
@@ -44,14 +47,9 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: u32,
     pub(crate) backoff: Backoff,
     pub(crate) budget: Budget,
-    pub(crate) attempt_timeout: Option<Duration>,
-    pub(crate) total_timeout: Option<Duration>,
-    pub(crate) min_remaining: Duration,
+    pub(crate) bounds: Bounds,
     pub(crate) replay_cap: usize,
-    pub(crate) attempt_header: Option<HeaderName>,
-    pub(crate) nested: bool,
     pub(crate) mints_keys: bool,
-    pub(crate) clock: Clock,
     pub(crate) random: Random,
     target: Target,
 }
@@ -127,7 +125,7 @@ impl<P> RetryLayer<P> {
     /// When it is zero, or longer than a day.
     pub fn with_attempt_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
         let timeout = checked_timeout("attempt_timeout", timeout)?;
-        Ok(self.with(|settings| settings.attempt_timeout = Some(timeout)))
+        Ok(self.with(|settings| settings.bounds.attempt_timeout = Some(timeout)))
     }
 
     /// How long a call may take, all attempts and waits together, until the head of the response. It is also bounded by
@@ -139,7 +137,7 @@ impl<P> RetryLayer<P> {
     /// When it is zero, or longer than a day.
     pub fn with_total_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
         let timeout = checked_timeout("total_timeout", timeout)?;
-        Ok(self.with(|settings| settings.total_timeout = Some(timeout)))
+        Ok(self.with(|settings| settings.bounds.total_timeout = Some(timeout)))
     }
 
     /// No attempt is begun with less time left than this. Default: 5 ms.
@@ -151,7 +149,7 @@ impl<P> RetryLayer<P> {
         if min > Duration::from_secs(60) {
             return Err(ConfigError::new("min_remaining", "must be at most a minute"));
         }
-        Ok(self.with(|settings| settings.min_remaining = min))
+        Ok(self.with(|settings| settings.bounds.min_remaining = min))
     }
 
     /// How many bytes of a request body are kept for further attempts. A body of which more was sent is sent once.
@@ -171,13 +169,13 @@ impl<P> RetryLayer<P> {
         if !name.as_str().starts_with("x-") {
             return Err(ConfigError::new("attempt_header", "must begin with `x-`"));
         }
-        Ok(self.with(|settings| settings.attempt_header = Some(name)))
+        Ok(self.with(|settings| settings.bounds.attempt_header = Some(name)))
     }
 
     /// Retries calls that are retries already. Each layer of services that does so multiplies the load of an outage by
     /// its attempts. Default: such calls have one attempt.
     pub fn with_nested_retries(self) -> Self {
-        self.with(|settings| settings.nested = true)
+        self.with(|settings| settings.bounds.nested = true)
     }
 
     /// Gives each POST and PATCH that has none an `Idempotency-Key` of its own, the same in all its attempts, so that
@@ -199,7 +197,7 @@ impl<P> RetryLayer<P> {
 
     /// Where time comes from. Default: tokio's clock, which a test may pause; waiting is by that in any case.
     pub fn with_clock(self, clock: Clock) -> Self {
-        self.with(|settings| settings.clock = clock)
+        self.with(|settings| settings.bounds.clock = clock)
     }
 
     /// Makes the random part of the waits the same in each run: for tests.
@@ -240,17 +238,29 @@ impl Settings {
             max_attempts: 3,
             backoff: Backoff::default(),
             budget: Budget::default(),
-            attempt_timeout: None,
-            total_timeout: None,
-            min_remaining: Duration::from_millis(5),
-            replay_cap: 64 * 1024,
-            attempt_header: None,
-            nested: false,
+            bounds: Bounds::new(),
+            replay_cap: REPLAY_CAP,
             mints_keys: false,
-            clock: tokio_clock(),
             random: Random::Thread,
             target: Target::default(),
         }
+    }
+}
+
+impl<P> Shared<P> {
+    /// Looks at a call that begins, and gives it a key if it is to have one.
+    #[inline]
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Limits {
+        if self.settings.mints_keys {
+            give_key(request);
+        }
+        self.settings.bounds.begin(request)
+    }
+
+    pub(crate) fn too_late(&self) -> Rejection {
+        Rejection::new(Reason::DeadlineExceeded)
+            .with_layer(LAYER)
+            .with_detail("The upstream did not answer in the time that was left.")
     }
 }
 
@@ -274,8 +284,8 @@ impl<P> fmt::Debug for RetryLayer<P> {
             .field("name", &settings.name)
             .field("max_attempts", &settings.max_attempts)
             .field("backoff", &settings.backoff)
-            .field("attempt_timeout", &settings.attempt_timeout)
-            .field("total_timeout", &settings.total_timeout)
+            .field("attempt_timeout", &settings.bounds.attempt_timeout)
+            .field("total_timeout", &settings.bounds.total_timeout)
             .field("replay_cap", &settings.replay_cap)
             .finish_non_exhaustive()
     }

@@ -103,13 +103,16 @@ mod failure;
 mod future;
 mod grpc;
 mod head;
+mod hedge;
 mod layer;
 mod limits;
 mod policy;
 mod replay;
+mod response;
 mod retry_after;
 mod scope;
 mod service;
+mod stripe;
 mod telemetry;
 mod time;
 
@@ -122,6 +125,7 @@ pub use self::{
     failure::Failure,
     future::RetryFuture,
     head::{Idempotent, RequestHead},
+    hedge::{Hedge, HedgeFuture, HedgeLayer, LatencyPercentile},
     layer::RetryLayer,
     policy::{
         Again, Attempt, AttemptOutcome, Decision, Policy, ResponseHead, RetryReason, SkipReason,

@@ -2,17 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use bartizan_core::{Deadline, Protocol, Reason, Rejection, RequestContext};
-use http::{HeaderMap, HeaderValue, Method, Request, header::Entry};
+use bartizan_core::{Clock, Deadline, Protocol, RequestContext};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::Entry};
 use rand::Rng;
 use uuid::{Builder, fmt::Hyphenated};
 
-use crate::{
-    grpc,
-    head::IDEMPOTENCY_KEY,
-    layer::{LAYER, Settings, Shared},
-    scope,
-};
+use crate::{grpc, head::IDEMPOTENCY_KEY, scope, time::tokio_clock};
+
+/// What a layer is told of time, and of calls that are retries already.
+#[derive(Clone)]
+pub(crate) struct Bounds {
+    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
+    pub(crate) min_remaining: Duration,
+    pub(crate) attempt_header: Option<HeaderName>,
+    pub(crate) nested: bool,
+    pub(crate) clock: Clock,
+}
 
 /// What holds for all attempts of a call.
 pub(crate) struct Limits {
@@ -24,49 +30,50 @@ pub(crate) struct Limits {
     pub(crate) is_retry: bool,
 }
 
-impl<P> Shared<P> {
-    /// Looks at a call that begins, and gives it a key if it is to have one.
+impl Bounds {
+    pub(crate) fn new() -> Self {
+        Self {
+            attempt_timeout: None,
+            total_timeout: None,
+            min_remaining: Duration::from_millis(5),
+            attempt_header: None,
+            nested: false,
+            clock: tokio_clock(),
+        }
+    }
+
+    /// Looks at a call that begins.
     #[inline]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Limits {
-        let settings = &self.settings;
-        let is_grpc = Protocol::of(request).is_grpc();
-        if settings.mints_keys && !is_grpc {
-            give_key(request);
-        }
-        let start = settings.clock.now();
+        let start = self.clock.now();
         let own = RequestContext::get(request.extensions());
         let served = scope::current();
-        let mut deadline = settings.total_timeout.and_then(|timeout| start.checked_add(timeout));
+        let mut deadline = self.total_timeout.and_then(|timeout| start.checked_add(timeout));
         for context in [own, served.as_ref()].into_iter().flatten() {
             deadline = earlier(deadline, context.deadline().map(Deadline::instant));
         }
+        let context = served.or_else(|| own.cloned());
         let headers = request.headers();
-        let mut is_retry = settings.attempt_header.as_ref().is_some_and(|name| headers.contains_key(name));
+        let mut is_retry = self.attempt_header.as_ref().is_some_and(|name| headers.contains_key(name));
+        let is_grpc = Protocol::of(request).is_grpc();
         if is_grpc {
             let own_timeout = grpc::timeout(headers).and_then(|timeout| start.checked_add(timeout));
             deadline = earlier(deadline, own_timeout);
             is_retry |= grpc::previous_attempts(headers) > 0;
         }
-        let context = served.or_else(|| own.cloned());
-        let limits = Limits { start, deadline, context, is_retry: is_retry && !settings.nested };
+        let limits = Limits { start, deadline, context, is_retry: is_retry && !self.nested };
         if is_grpc {
-            limits.announce(settings, start, request.headers_mut(), false);
+            limits.announce(self, start, request.headers_mut(), false);
         }
         limits
-    }
-
-    pub(crate) fn too_late(&self) -> Rejection {
-        Rejection::new(Reason::DeadlineExceeded)
-            .with_layer(LAYER)
-            .with_detail("The upstream did not answer in the time that was left.")
     }
 }
 
 impl Limits {
     /// Whether not even one attempt can be made in time.
     #[inline]
-    pub(crate) fn leave_no_time(&self, settings: &Settings) -> bool {
-        self.remaining(self.start).is_some_and(|left| left.is_zero() || left < settings.min_remaining)
+    pub(crate) fn leave_no_time(&self, bounds: &Bounds) -> bool {
+        self.remaining(self.start).is_some_and(|left| left.is_zero() || left < bounds.min_remaining)
     }
 
     /// The time that is left; `None` when it has no end.
@@ -77,8 +84,8 @@ impl Limits {
 
     /// When an attempt that begins now must be done, if ever; and whether that is the end of the call.
     #[inline]
-    pub(crate) fn of_attempt(&self, settings: &Settings, now: Instant) -> Option<(Instant, bool)> {
-        let attempt = settings.attempt_timeout.and_then(|timeout| now.checked_add(timeout));
+    pub(crate) fn of_attempt(&self, bounds: &Bounds, now: Instant) -> Option<(Instant, bool)> {
+        let attempt = bounds.attempt_timeout.and_then(|timeout| now.checked_add(timeout));
         match (attempt, self.deadline) {
             (Some(attempt), Some(deadline)) if attempt < deadline => Some((attempt, false)),
             (_, Some(deadline)) => Some((deadline, true)),
@@ -89,14 +96,8 @@ impl Limits {
 
     /// Tells the server of a gRPC call how long this attempt may take. What the caller said stays when it is shorter, in
     /// the first attempt; later ones have less time than it says.
-    pub(crate) fn announce(
-        &self,
-        settings: &Settings,
-        now: Instant,
-        headers: &mut HeaderMap,
-        is_repeat: bool,
-    ) {
-        let Some((end, _)) = self.of_attempt(settings, now) else { return };
+    pub(crate) fn announce(&self, bounds: &Bounds, now: Instant, headers: &mut HeaderMap, is_repeat: bool) {
+        let Some((end, _)) = self.of_attempt(bounds, now) else { return };
         let left = end.saturating_duration_since(now);
         if is_repeat || grpc::timeout(headers).is_none_or(|own| own > left) {
             let _ = headers.try_insert(grpc::TIMEOUT, grpc::timeout_value(left));
@@ -113,8 +114,8 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 }
 
 /// A key of its own for a request that needs one and has none: a UUID as a Structured Field string.
-fn give_key<B>(request: &mut Request<B>) {
-    if !matches!(*request.method(), Method::POST | Method::PATCH) {
+pub(crate) fn give_key<B>(request: &mut Request<B>) {
+    if !matches!(*request.method(), Method::POST | Method::PATCH) || Protocol::of(request).is_grpc() {
         return;
     }
     if let Ok(Entry::Vacant(entry)) = request.headers_mut().try_entry(IDEMPOTENCY_KEY) {

@@ -46,7 +46,7 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let limits = self.shared.begin(&mut request);
-        if limits.leave_no_time(&self.shared.settings) {
+        if limits.leave_no_time(&self.shared.settings.bounds) {
             return RetryFuture::refuse(self.shared.too_late(), Face::of(&request));
         }
         let (parts, body) = request.into_parts();

@@ -1,6 +1,6 @@
 //! What every layer keeps.
 
-use bartizan_retry::{Backoff, Budget, RetryLayer};
+use bartizan_retry::{Backoff, Budget, HedgeLayer, RetryLayer};
 
 #[test]
 fn a_retry_keeps_the_contract() {
@@ -19,6 +19,19 @@ fn a_retry_with_all_that_it_can_keeps_the_contract() {
             .and_then(|layer| layer.with_total_timeout(180 * second))
             .and_then(|layer| layer.with_attempt_header(http::HeaderName::from_static("x-attempt")))
             .unwrap()
+    })
+    .check_client();
+}
+
+#[test]
+fn a_hedge_keeps_the_contract() {
+    let second = std::time::Duration::from_secs(1);
+    bartizan_testkit::contract(move || HedgeLayer::after(60 * second).unwrap()).check_client();
+    bartizan_testkit::contract(move || {
+        HedgeLayer::at_percentile(0.95, 60 * second)
+            .unwrap()
+            .with_budget(Budget::grpc_throttle(10, 0.1).unwrap())
+            .with_all_grpc_calls()
     })
     .check_client();
 }

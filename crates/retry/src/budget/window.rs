@@ -3,12 +3,12 @@
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use crate::ConfigError;
+use crate::{ConfigError, stripe};
 
 /// So many parts does a window have.
 const PARTS: u64 = 10;
@@ -91,7 +91,7 @@ impl RatioBudget {
     /// A call was made.
     #[inline]
     pub fn deposit(&self, now: Instant) {
-        self.calls[stripe()].slot(self.part(now)).add(self.part(now));
+        self.calls[stripe::of_thread() % STRIPES].slot(self.part(now)).add(self.part(now));
     }
 
     /// Takes one retry; false when none is left. However many threads take at once, no more than the share is given.
@@ -187,15 +187,6 @@ impl Slot {
             (of == part && count > 0).then(|| Self::join(of, count - 1))
         });
     }
-}
-
-/// The stripe of this thread.
-#[inline]
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static STRIPE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % STRIPES);
-    // A thread that ends counts with the first.
-    STRIPE.try_with(|stripe| *stripe).unwrap_or(0)
 }
 
 #[cfg(test)]

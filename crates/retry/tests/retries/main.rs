@@ -3,6 +3,7 @@
 mod bodies;
 mod budgets;
 mod grpc;
+mod hedge;
 mod policy;
 mod support;
 mod telemetry;

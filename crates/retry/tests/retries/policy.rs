@@ -45,7 +45,7 @@ async fn rt_01_methods_that_may_be_repeated_are_and_others_are_not() {
         for answer in [status(503), fail(ErrorKind::ConnectionReset)] {
             let upstream = Upstream::new([answer]);
             let request = Request::builder().method(method).uri("http://a.example/");
-            let _ = upstream.send(&quick(), request.body(Full::from("x")).unwrap()).await;
+            let _ = upstream.send(&quick(), request.body(Full::<bytes::Bytes>::from("x")).unwrap()).await;
             assert_eq!(upstream.called(), expected, "{method}");
         }
     }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_retry::RetryLayer;
+use bartizan_retry::RetryBody;
 use bartizan_testkit::TestBody;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri};
@@ -117,14 +117,10 @@ impl Upstream {
     }
 
     /// Sends `request` through `layer`.
-    pub(crate) async fn send<P, B>(
-        &self,
-        layer: &RetryLayer<P>,
-        request: Request<B>,
-    ) -> io::Result<Response<Bytes>>
+    pub(crate) async fn send<L, B>(&self, layer: &L, request: Request<B>) -> io::Result<Response<Bytes>>
     where
-        P: bartizan_retry::Policy,
-        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        L: Layer<Self>,
+        L::Service: Service<Request<B>, Response = Response<RetryBody<TestBody>>, Error = io::Error>,
     {
         let response = layer.layer(self.clone()).oneshot(request).await?;
         let (parts, body) = response.into_parts();

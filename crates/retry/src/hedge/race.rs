@@ -1,0 +1,236 @@
+//! One call over all its copies: who has won, and when the next copy is due.
+
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+
+use super::layer::Shared;
+use crate::{
+    AttemptOutcome, Attempts, Decision, Failure, Idempotent, Policy, Replay, ReplayBody, RequestHead,
+    SkipReason,
+    body::Settle,
+    budget::Taken,
+    grpc,
+    limits::Limits,
+    policy::Wait,
+    replay::Standing,
+    response::{Judge, Shown},
+    telemetry::{EVENT_HEDGES, EVENT_SKIPPED},
+};
+
+/// The state of one call.
+pub(super) struct Race<B, P> {
+    shared: Arc<Shared<P>>,
+    head: RequestHead,
+    replay: Replay<B>,
+    limits: Limits,
+    sent: u32,
+    /// There will be no further copy.
+    is_closed: bool,
+    has_outcome: bool,
+    first_is_measured: bool,
+    taken: Taken,
+}
+
+/// What an answer is in a race.
+pub(super) enum Answer {
+    /// The caller gets it, and how it ends is to be told to this.
+    Wins(Option<Settle>),
+    /// Another may be better: the next copy is due after this, if there is to be one.
+    Loses(Option<Duration>),
+}
+
+impl<B, P: Policy> Race<B, P> {
+    pub(super) fn new<T>(
+        shared: Arc<Shared<P>>,
+        request: &Request<T>,
+        replay: Replay<B>,
+        limits: Limits,
+    ) -> Self {
+        shared.telemetry.called();
+        let head = RequestHead::keep(request);
+        let may_repeat = if head.protocol().is_grpc() {
+            shared.settings.all_grpc_calls || head.extension::<Idempotent>().is_some()
+        } else {
+            head.is_idempotent()
+        };
+        Self {
+            is_closed: !may_repeat || limits.is_retry,
+            shared,
+            head,
+            replay,
+            limits,
+            sent: 1,
+            has_outcome: false,
+            first_is_measured: false,
+            taken: Taken::default(),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.shared.settings.bounds.clock.now()
+    }
+
+    /// How long to wait for an answer before the next copy is sent; `None` when there is none to send.
+    pub(super) fn delay(&self) -> Option<Duration> {
+        let may_follow = !self.is_closed && self.sent < self.shared.settings.max_attempts;
+        may_follow.then(|| self.shared.settings.delay.current())
+    }
+
+    /// The body of the next copy, which is due; `None` when there will be none after all.
+    pub(super) fn next_body(&mut self) -> Option<ReplayBody<B>> {
+        self.delay()?;
+        match self.try_next() {
+            Ok(body) => Some(body),
+            Err(reason) => {
+                self.close(reason);
+                None
+            }
+        }
+    }
+
+    fn try_next(&mut self) -> Result<ReplayBody<B>, SkipReason> {
+        let settings = &self.shared.settings;
+        let now = self.now();
+        if self.limits.remaining(now).is_some_and(|left| left < settings.bounds.min_remaining) {
+            return Err(SkipReason::Deadline);
+        }
+        match self.replay.standing() {
+            Standing::Whole => {}
+            Standing::TooLarge => return Err(SkipReason::BodyTooLarge),
+            Standing::Failed => return Err(SkipReason::BodyFailed),
+        }
+        // A call counts when it has an outcome, or when it is one that is hedged.
+        self.outcome(now);
+        self.taken = self.shared.settings.budget.take(now, false, false).ok_or(SkipReason::Budget)?;
+        self.replay.body_beside().ok_or(SkipReason::BodyTooLarge)
+    }
+
+    #[cold]
+    fn close(&mut self, reason: SkipReason) {
+        self.is_closed = true;
+        self.shared.telemetry.skipped(reason);
+        if let Some(context) = &self.limits.context {
+            context.event().record(EVENT_SKIPPED, reason.as_str());
+        }
+    }
+
+    /// The request of the next copy.
+    pub(super) fn next_request(&mut self, body: ReplayBody<B>) -> Request<ReplayBody<B>> {
+        let mut request = self.head.request(body);
+        if self.head.protocol().is_grpc() {
+            let headers = request.headers_mut();
+            let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, self.sent.into());
+            self.limits.announce(&self.shared.settings.bounds, self.now(), headers, true);
+        }
+        self.sent += 1;
+        self.shared.telemetry.hedged();
+        request
+    }
+
+    #[inline]
+    fn outcome(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.has_outcome, true) {
+            self.shared.settings.budget.called(now);
+        }
+    }
+
+    /// What a result is, of the first copy or of another.
+    pub(super) fn judge<R, E: Error + 'static>(
+        &mut self,
+        result: &Result<Response<R>, E>,
+        is_first: bool,
+    ) -> Answer {
+        let now = self.now();
+        if is_first {
+            self.measure(now);
+        }
+        let outcome = match result {
+            Ok(response) => match Shown::by(self.head.protocol(), response) {
+                Shown::Whole(head) => AttemptOutcome::Response(head),
+                Shown::TimedOut => AttemptOutcome::TimedOut,
+                Shown::Refused => {
+                    self.close(SkipReason::LocalRejection);
+                    return if is_first { Answer::Wins(None) } else { Answer::Loses(None) };
+                }
+                Shown::Committed => {
+                    self.outcome(now);
+                    let counts = self.shared.settings.budget.counts_outcomes();
+                    let settle =
+                        counts.then(|| self.as_judge().settle_later(now, response.status(), self.taken));
+                    return Answer::Wins(settle);
+                }
+            },
+            Err(error) => AttemptOutcome::Failed(Failure::of(error)),
+        };
+        let succeeded = matches!(&outcome, AttemptOutcome::Response(head) if head.is_success());
+        self.outcome(now);
+        let decision = self.as_judge().decide(now, outcome);
+        let budget = &self.shared.settings.budget;
+        match decision {
+            Decision::Return => {
+                if succeeded {
+                    budget.succeeded(self.taken);
+                }
+                Answer::Wins(None)
+            }
+            Decision::Retry(again) => {
+                budget.failed();
+                Answer::Loses(Some(match again.wait {
+                    Wait::Backoff => Duration::ZERO,
+                    Wait::AtLeast(wait) | Wait::Exactly(wait) => wait,
+                }))
+            }
+            // It may be asked again, only not by us, or not now.
+            Decision::Skip(reason @ (SkipReason::Pushback | SkipReason::RetryAfter)) => {
+                budget.failed();
+                self.close(reason);
+                Answer::Loses(None)
+            }
+            Decision::Skip(reason) => {
+                budget.failed();
+                self.close(reason);
+                Answer::Wins(None)
+            }
+        }
+    }
+
+    fn as_judge(&self) -> Judge<'_, P> {
+        let settings = &self.shared.settings;
+        Judge {
+            policy: &self.shared.policy,
+            budget: &settings.budget,
+            clock: &settings.bounds.clock,
+            head: &self.head,
+            number: self.sent,
+            start: self.limits.start,
+        }
+    }
+
+    /// How long the first copy took, or has taken when it loses: were only those measured that win, the percentile would
+    /// sink with each that is hedged.
+    fn measure(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.first_is_measured, true) {
+            self.shared.settings.delay.record(now.saturating_duration_since(self.limits.start), now);
+        }
+    }
+
+    /// The call is over, with the answer to the copy that `reader` is the body of.
+    pub(super) fn finish<R, E>(&mut self, result: &mut Result<Response<R>, E>, reader: u32) {
+        self.measure(self.now());
+        self.replay.settle(reader);
+        if self.sent == 1 {
+            return;
+        }
+        if let Ok(response) = result {
+            response.extensions_mut().insert(Attempts(self.sent));
+        }
+        if let Some(context) = &self.limits.context {
+            context.event().record(EVENT_HEDGES, self.sent);
+        }
+    }
+}
