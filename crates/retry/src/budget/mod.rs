@@ -31,6 +31,7 @@ use crate::ConfigError;
 pub struct Budget(Arc<Kind>);
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and it is shared")]
 enum Kind {
     Ratio(RatioBudget),
     Throttle(GrpcThrottle),

@@ -1,6 +1,6 @@
 //! RT-09: a second copy where the first is slow.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, time::Duration};
 
 use bartizan_core::{ClientLayer, Deadline, Fact, Reason, Rejection, RequestContext, phase::Phase};
 use bartizan_retry::{Attempts, Budget, HedgeLayer, Idempotent};
@@ -97,7 +97,7 @@ async fn rt_09_a_status_that_may_pass_brings_the_next_copy_at_once_and_others_en
     let upstream = Upstream::new([grpc("14", &[]), grpc("0", &[])]);
     assert_eq!(upstream.send(&hedge(), marked()).await.unwrap().headers()["grpc-status"], "0");
     assert_eq!(upstream.seen()[1].header("grpc-previous-rpc-attempts"), Some("1"));
-    assert_eq!(start.elapsed(), 0 * MS);
+    assert_eq!(start.elapsed(), Duration::ZERO);
 
     // Fatal: the first copy's answer ends the call, and that of a later one the first.
     let upstream = Upstream::new([status(404)]);
@@ -290,10 +290,10 @@ async fn the_wide_event_tells_of_copies() {
 #[test]
 fn lay_06_a_hedge_that_cannot_work_is_refused() {
     let fields = [
-        HedgeLayer::after(0 * MS).unwrap_err(),
+        HedgeLayer::after(Duration::ZERO).unwrap_err(),
         HedgeLayer::after(3_601 * SECOND).unwrap_err(),
         HedgeLayer::at_percentile(1.0, MS).unwrap_err(),
-        HedgeLayer::at_percentile(0.5, 0 * MS).unwrap_err(),
+        HedgeLayer::at_percentile(0.5, Duration::ZERO).unwrap_err(),
         hedge().with_max_attempts(1).unwrap_err(),
         hedge().with_max_attempts(6).unwrap_err(),
         hedge().with_name("").unwrap_err(),

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use bartizan_core::{ClientLayer, Reason, Rejection, phase::Phase};
@@ -17,7 +18,7 @@ use bartizan_testkit::TestBody;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 
-use crate::support::{Answer, MS, SECOND, Upstream, fail, get, post, response, status, status_with};
+use crate::support::{Answer, SECOND, Upstream, fail, get, post, response, status, status_with};
 
 fn quick() -> RetryLayer {
     RetryLayer::new().with_backoff(Backoff::none())
@@ -281,8 +282,8 @@ fn lay_06_what_cannot_work_is_refused_with_its_field() {
     let fields = [
         layer().with_max_attempts(0).unwrap_err(),
         layer().with_max_attempts(101).unwrap_err(),
-        layer().with_attempt_timeout(0 * MS).unwrap_err(),
-        layer().with_total_timeout(0 * MS).unwrap_err(),
+        layer().with_attempt_timeout(Duration::ZERO).unwrap_err(),
+        layer().with_total_timeout(Duration::ZERO).unwrap_err(),
         layer().with_total_timeout(86_401 * SECOND).unwrap_err(),
         layer().with_min_remaining(61 * SECOND).unwrap_err(),
         layer().with_attempt_header(http::header::HOST).unwrap_err(),

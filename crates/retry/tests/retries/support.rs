@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     RespondEarly(Response<TestBody>),
     Fail(io::ErrorKind),
     Never,
-    After(Duration, Box<Answer>),
+    After(Duration, Box<Self>),
 }
 
 impl Answer {
