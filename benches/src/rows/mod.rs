@@ -13,6 +13,7 @@ pub(crate) mod rate_limit;
 mod request;
 mod request_id;
 mod require;
+mod retry;
 mod trace_context;
 mod validate;
 mod whole_stack;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         require::rows(),
         rate_limit::rows(),
         deadline::rows(),
+        retry::rows(),
         access_log::rows(),
         metrics::rows(),
         normalize::rows(),
