@@ -98,15 +98,15 @@ impl Link {
     /// make it look as if Redis was away.
     pub(super) async fn call(self: &Arc<Self>, call: &Call, deadline: Instant) -> Result<Value, Failure> {
         let line = time::timeout_at(deadline, self.line()).await.map_err(|_| Failure::Timeout)??;
-        let failure = match time::timeout_at(deadline, line.call(call)).await {
+        let (failure, is_over) = match time::timeout_at(deadline, line.call(call)).await {
             Ok(Ok(answer)) => {
                 line.worked();
                 return Ok(answer);
             }
-            Ok(Err(_)) => Failure::Error,
-            Err(_) => Failure::Timeout,
+            Ok(Err(error)) => (Failure::Error, line.connection.is_over(&error)),
+            Err(_) => (Failure::Timeout, false),
         };
-        if line.failed() {
+        if line.failed() || is_over {
             self.give_up(&line);
         }
         Err(failure)
@@ -220,9 +220,15 @@ impl Drop for Unfinished {
 impl Line {
     async fn call(&self, call: &Call) -> RedisResult<Value> {
         let mut connection = self.connection.clone();
-        match connection.send(&call.by_name()).await {
+        let command = call.by_name();
+        match connection.send(&command).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 connection.send(&call.by_text()).await
+            }
+            // Servers and what is between close connections that were idle. A decision that was made after all, and
+            // is made again, takes once too often, never too little.
+            Err(error) if error.is_connection_dropped() && call.may_be_repeated() => {
+                connection.send(&command).await
             }
             answer => answer,
         }

@@ -97,6 +97,11 @@ impl Call {
         })
     }
 
+    /// Whether it may run twice where it should once: a charge would be seen.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        std::ptr::eq(self.script, &*DECIDE)
+    }
+
     /// By the name of the script, which the server has seen before.
     pub(super) fn by_name(&self) -> Cmd {
         let mut command = redis::cmd("EVALSHA");

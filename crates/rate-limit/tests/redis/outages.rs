@@ -274,3 +274,48 @@ async fn rl_13_what_redis_did_not_decide_is_counted() {
         assert_eq!(counted, expected.into());
     }
 }
+
+#[tokio::test]
+async fn rl_13_a_connection_that_was_closed_while_idle_fails_no_request() {
+    let server = RedisServer::start();
+    let layer = RateLimitLayer::new("1/h burst 2".parse().unwrap())
+        .by(PerPrincipal)
+        .in_redis(&crate::patient(&server))
+        .unwrap()
+        .with_failure_mode(FailureMode::Closed);
+    for round in 0..5 {
+        let caller = format!("ada-{round}");
+        assert_eq!(passes(&layer, 3, || by(&caller)).await, 2);
+        assert_eq!(server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]), ":1");
+    }
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn rl_13_charges_that_do_not_reach_redis_are_counted() {
+    use bartizan_rate_limit::Charge;
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let mut server = RedisServer::start();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let layer = RateLimitLayer::new("100/h".parse().unwrap())
+        .by(PerPrincipal)
+        .with_charge(|_| Charge::More(1))
+        .with_recorder(recorder)
+        .in_redis(&crate::patient(&server))
+        .unwrap();
+    let inner = tower::service_fn(async |_: http::Request<String>| {
+        Ok::<_, std::convert::Infallible>(http::Response::new(String::from("body")))
+    });
+    let Ok(response) = tower::ServiceExt::oneshot(tower::Layer::layer(&layer, inner), by("ada")).await;
+    // Decided, and Redis is gone before the body has ended.
+    server.kill();
+    drop(response);
+    until("the charge is given up", async || {
+        snapshotter.snapshot().into_vec().into_iter().any(|(key, _, _, value)| {
+            key.key().name() == "bartizan_rate_limit_charges_lost_total" && value == DebugValue::Counter(1)
+        })
+    })
+    .await;
+}
