@@ -124,6 +124,7 @@
 //!   `bartizan_rate_limit_charges_lost_total{policy}`.
 //! - `outbound`: `OutboundRateLimitLayer`, which keeps a client within the limits of those it calls. Needs tokio.
 //! - `redis`: limits in Redis or Valkey, which all instances of a service share. Needs tokio.
+//! - `redis-tls`: the same over TLS, `rediss://`.
 //! - `scope`: outgoing calls that wait keep the deadline of the request they are made for.
 //! - `serde`: a [`Rate`] in a configuration is its text, `50/s burst 100`.
 //! - `tracing`: faults are `tracing` events instead of lines on standard error.

@@ -26,6 +26,9 @@ const SETTLING: usize = 1_024;
 
 /// Limits in Redis or Valkey: one server, a master found by sentinels, or a cluster. Version 6 and later.
 ///
+/// With the feature `redis-tls` each of the URLs may be `rediss://`. Certificates are those of the system, or of the file
+/// that `SSL_CERT_FILE` names; rustls' default provider is aws-lc-rs then, unless the process has set another.
+///
 /// Nothing is connected before the first request, and the connection is kept, shared by all requests, and made
 /// again when it is lost. Clones share it; `with_*` makes a store with a connection of its own.
 ///

@@ -86,6 +86,8 @@ impl Target {
 
     /// A connection to whatever is the master now.
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
+        #[cfg(feature = "redis-tls")]
+        provide_cryptography();
         match self {
             Self::Single(client) => {
                 let config = ConnectionManagerConfig::new()
@@ -142,6 +144,15 @@ impl Connection {
         };
         // An error that the server sends is an answer, to these.
         answer?.extract_error()
+    }
+}
+
+/// The client takes rustls' default provider, and panics where none is set and several could be.
+#[cfg(feature = "redis-tls")]
+fn provide_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
 }
 

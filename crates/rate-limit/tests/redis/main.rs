@@ -6,6 +6,8 @@ mod layer;
 mod outages;
 mod sentinel;
 mod shared;
+#[cfg(feature = "redis-tls")]
+mod tls;
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
