@@ -4,7 +4,8 @@
 //! With the first request. It waits, within its own timeout.
 //!
 //! ## Connecting => Up | Down
-//! Up once the server has taken a write, so that a replica, or a server without memory, does not count.
+//! Up once the server has taken a write, and in time, so that a replica, a server without memory, or one that is too
+//! slow to be of use, does not count.
 //!
 //! ## Up => Down
 //! After some failures in a row. From then on a request finds out from one load that there is no Redis.
@@ -32,7 +33,7 @@ use tokio::{
 use super::{
     failure::Failure,
     script::Call,
-    target::{Connection, PATIENCE, Target},
+    target::{Connection, Target},
 };
 use crate::policy::LAYER;
 
@@ -46,6 +47,8 @@ pub(super) struct Link {
     target: Target,
     /// What the keys start with whose writes show that the server works.
     probe: String,
+    /// How long a request may wait.
+    timeout: Duration,
     state: watch::Sender<State>,
     away: Fault,
 }
@@ -65,10 +68,11 @@ struct Line {
 }
 
 impl Link {
-    pub(super) fn new(target: Target, prefix: &str) -> Self {
+    pub(super) fn new(target: Target, prefix: &str, timeout: Duration) -> Self {
         Self {
             target,
             probe: format!("{prefix}:probe"),
+            timeout,
             state: watch::Sender::new(State::Idle),
             away: Fault::new(
                 LAYER,
@@ -166,16 +170,16 @@ impl Link {
     }
 
     /// Connects, and sees that the server takes writes: of a cluster one of its masters.
-    async fn open(&self) -> RedisResult<Connection> {
-        let mut connection = self.target.connect().await?;
+    async fn open(&self) -> Result<Connection, Failure> {
+        let mut connection = self.target.connect().await.map_err(|_| Failure::Error)?;
         let mut probe = 0;
         loop {
             let mut write = redis::cmd("SET");
             write.arg(format!("{}:{probe}", self.probe)).arg("").arg("PX").arg(1_000);
-            match connection.send(&write).await {
-                Ok(_) => return Ok(connection),
-                Err(error) if probe == self.target.probes() => return Err(error),
-                Err(_) => probe += 1,
+            match time::timeout(self.timeout, connection.send(&write)).await {
+                Ok(Ok(_)) => return Ok(connection),
+                Ok(Err(_)) | Err(_) if probe == self.target.last_probe() => return Err(Failure::Down),
+                Ok(Err(_)) | Err(_) => probe += 1,
             }
         }
     }
@@ -186,7 +190,7 @@ async fn connect(link: Weak<Link>) {
     let mut pause = FIRST_PAUSE;
     let unfinished = Unfinished(Weak::clone(&link));
     while let Some(link) = link.upgrade() {
-        let opened = time::timeout(2 * PATIENCE, link.open()).await;
+        let opened = time::timeout(link.target.patience(), link.open()).await;
         if let Ok(Ok(connection)) = opened {
             link.state.send_replace(State::Up(Arc::new(Line { connection, failures: AtomicU32::new(0) })));
             break;

@@ -120,7 +120,7 @@ impl RedisStore {
     }
 
     fn build(settings: Settings) -> Self {
-        let link = Arc::new(Link::new(settings.target.clone(), &settings.prefix));
+        let link = Arc::new(Link::new(settings.target.clone(), &settings.prefix, settings.timeout));
         Self {
             inner: Arc::new(Inner {
                 settings,
@@ -176,7 +176,7 @@ impl RedisStore {
         self.with(|settings| settings.digester = Digester::new(secret.as_ref()))
     }
 
-    /// Connects now, and waits until Redis takes writes: for a service that checks what it needs before it starts.
+    /// Connects now, and waits until Redis takes writes, each within the timeout: for a service that checks what it needs before it starts.
     /// Should it fail, the store goes on trying.
     ///
     /// # Errors

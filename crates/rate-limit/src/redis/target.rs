@@ -80,8 +80,17 @@ impl Target {
     }
 
     /// The last of the keys that are tried before it counts as away: some are in slots of other nodes.
-    pub(super) fn probes(&self) -> u32 {
+    pub(super) fn last_probe(&self) -> u32 {
         if self.has_slots() { 7 } else { 0 }
+    }
+
+    /// How long it may take until there is a connection that works: sentinels that are away come before one that is not.
+    pub(super) fn patience(&self) -> Duration {
+        let sentinels = match self {
+            Self::Single(_) | Self::Cluster(_) => 0,
+            Self::Sentinel { sentinels, .. } => u32::try_from(sentinels.len()).unwrap_or(u32::MAX),
+        };
+        PATIENCE.saturating_mul(sentinels.saturating_add(2))
     }
 
     /// A connection to whatever is the master now.

@@ -189,8 +189,7 @@ async fn rl_13_a_server_that_was_never_there_is_found_when_it_comes() {
 #[tokio::test]
 async fn rl_13_a_service_can_wait_for_redis_before_it_starts() {
     let mut server = RedisServer::start();
-    let store = RedisStore::single(&server.url()).unwrap();
-    assert!(store.connect().await.is_ok());
+    assert!(crate::patient(&server).connect().await.is_ok());
     server.kill();
     let error = RedisStore::single(&server.url()).unwrap().connect().await.unwrap_err();
     assert_eq!(error.to_string(), "rate limit: Redis cannot be reached, or takes no writes");
