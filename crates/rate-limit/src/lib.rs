@@ -80,15 +80,17 @@
 //!   same algorithms as in memory, over the server's clock. A clock that goes back stands still until it has caught up.
 //! - **Away.** A request waits for 50 ms at most (`RedisStore::with_timeout`), connection included. What becomes of it
 //!   then says `FailureMode`: it passes (the default), is refused with 503, or is decided by a limit in memory of the
-//!   same settings. After three failures in a row nobody waits any more: one task looks for Redis, every second at
-//!   least, asks sentinels again, and takes it back once it takes writes. Each request that Redis did not decide is
+//!   same settings. After three failures in a row nobody waits any more: one task looks for Redis, about once a second,
+//!   asks sentinels again, and takes it back once it takes writes in time. Each request that Redis did not decide is
 //!   counted, and the fault is reported once.
 //! - **A flood** from few callers need not reach Redis: `RedisRateLimitLayer::with_local_refusals`.
 //! - **Keys** are named `bartizan:<limit>:b:<digest>`, for a sliding window `w`, and hold a few numbers until the
-//!   bucket is full again. Limits of one name under one prefix (`RedisStore::with_prefix`) are one limit. Digests are
-//!   HMAC-SHA-256 and tell no credential; `RedisStore::with_secret` keeps those who read Redis from trying all
-//!   addresses. Give it memory enough and the policy `noeviction`, or `volatile-ttl`: a key that is evicted early is a
-//!   bucket that is full early. After a failover, what the new master had not heard of is not spent.
+//!   bucket is full again. Limits of one name under one prefix (`RedisStore::with_prefix`) are one limit. Of what a
+//!   caller sent there is only a digest (HMAC-SHA-256); `RedisStore::with_secret` keeps those who read Redis from
+//!   finding what can be guessed, such as addresses.
+//! - **The server** needs memory enough, and the policy `noeviction` or `volatile-ttl`: a key that is evicted early is a
+//!   bucket that is full early. After a failover, what the new master had not heard of is not spent. A user of its own
+//!   needs no more than `~bartizan:* +eval +evalsha +get +set +del +time`.
 //! - **A cluster** is asked by one script for each slot, at once. When one limit refuses, what others have taken is
 //!   given back right after. `RedisRateLimitLayer::with_slot_by` keeps all limits of a request in one slot.
 //! - **Charges** and refunds after the response are sent when it has ended, and nobody waits for them: at most 1024 at

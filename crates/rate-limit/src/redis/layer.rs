@@ -20,6 +20,31 @@ use crate::{
 /// [`RateLimitLayer::in_redis`].
 ///
 /// A request asks once, however many limits there are, and waits for the answer. See [Deployment](crate#redis).
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use bartizan_rate_limit::{FailureMode, Global, RateLimitLayer, RedisStore};
+/// use http::{Request, Response};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Nothing listens there, so that memory takes over; with a Redis, all instances would share the two requests.
+/// let store = RedisStore::single("redis://127.0.0.1:1")?.with_prefix("orders")?;
+/// let limit = RateLimitLayer::new("1/h burst 2".parse()?)
+///     .by(Global)
+///     .in_redis(&store)?
+///     .with_failure_mode(FailureMode::Local);
+/// let orders = limit.layer(service_fn(async |_: Request<String>| {
+///     Ok::<_, Infallible>(Response::new(String::from("[]")))
+/// }));
+///
+/// for expected in [200, 200, 429] {
+///     let response = orders.clone().oneshot(Request::new(String::new())).await?;
+///     assert_eq!(response.status(), expected);
+/// }
+/// # Ok(()) }
+/// ```
 #[must_use]
 pub struct RedisRateLimitLayer<K> {
     policy: Arc<Policy<K>>,

@@ -9,8 +9,8 @@ use std::{
 
 use bartizan_core::{Clock, ManualClock, Rejection, RequestContext};
 use bartizan_rate_limit::{
-    Charge, HeaderFields, KeyExtractor, PerHeader, PerMethod, PerPrincipal, PerTenant, Rate, RateLimitLayer,
-    RedisStore,
+    Charge, FailureMode, HeaderFields, KeyExtractor, PerHeader, PerMethod, PerPrincipal, PerTenant, Rate,
+    RateLimitLayer, RedisStore,
 };
 use bartizan_testkit::RedisServer;
 use http::{HeaderName, Request, Response, StatusCode};
@@ -306,4 +306,21 @@ fn rl_13_a_runtime_that_ends_takes_nothing_with_it() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         assert!(runtime.block_on(away.connect()).is_err(), "and does not wait for ever");
     }
+}
+
+#[tokio::test]
+async fn a_user_with_few_rights_is_enough() {
+    let server = RedisServer::start();
+    let rights = ["+eval", "+evalsha", "+get", "+set", "+del", "+time"];
+    let mut user = vec!["ACL", "SETUSER", "limits", "on", ">s3cret", "~bartizan:*"];
+    user.extend(rights);
+    assert_eq!(server.command(&user), "+OK");
+    let url = format!("redis://limits:s3cret@127.0.0.1:{}", server.port());
+    let store = RedisStore::single(&url).unwrap().with_timeout(Duration::from_secs(1)).unwrap();
+    let layer = RateLimitLayer::new(rate("1/h burst 4")).by(PerPrincipal).with_charge(|_| Charge::More(1));
+    let layer = layer.in_redis(&store).unwrap().with_failure_mode(FailureMode::Closed);
+    assert_eq!(status(&layer, by("ada")).await, StatusCode::OK);
+    until("charges are made too", async || passes(&layer, 1, || by("ada")).await == 0).await;
+    let elsewhere = store.with_prefix("elsewhere").unwrap();
+    assert!(elsewhere.connect().await.is_err(), "and it cannot do more");
 }
