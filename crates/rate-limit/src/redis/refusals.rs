@@ -73,3 +73,44 @@ impl Refusals {
         locked.write(Refused { at: now, until: now.saturating_add(wait), cost: ask.cost, level });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::{Charge, Rate, gcra::TokenBucket, quota::Quota, store::Algorithm, window::SlidingWindow};
+
+    /// What a level says about later, and after a refund, is what the state itself says then.
+    fn levels_follow<A: Algorithm>(
+        quota: &Quota,
+        steps: &[(u64, u32)],
+        later: u64,
+        refund: u32,
+    ) -> Result<(), TestCaseError> {
+        let rate = quota.rate;
+        let (mut bucket, mut now) = (A::Bucket::default(), 1_000_000_000_000);
+        for (wait, cost) in steps {
+            now += wait;
+            bucket = A::spend(quota, bucket, now, *cost).unwrap_or(bucket);
+        }
+        let level = A::level(rate, bucket, now);
+        prop_assert_eq!(level.aged(rate, later), A::level(rate, bucket, now + later));
+        let refunded = A::settle(rate, bucket, now, Charge::Refund(refund));
+        prop_assert_eq!(level.given_back(rate, refund), A::level(rate, refunded, now));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn rl_12_what_is_told_without_redis_is_what_redis_would_tell(
+            limit in 1_u32..8,
+            steps in prop::collection::vec((0_u64..15_000_000_000, 1_u32..4), 1..12),
+            later in 0_u64..40_000_000_000,
+            refund in 0_u32..10,
+        ) {
+            let rate = Rate::new(limit, std::time::Duration::from_secs(10)).unwrap();
+            levels_follow::<TokenBucket>(&Quota::new("", rate, false), &steps, later, refund)?;
+            levels_follow::<SlidingWindow>(&Quota::new("", rate, true), &steps, later, refund)?;
+        }
+    }
+}
