@@ -2,6 +2,7 @@
 
 mod access_log;
 mod api_key;
+mod bulkhead;
 mod client_addr;
 mod context;
 mod deadline;
@@ -33,6 +34,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         rate_limit::rows(),
         deadline::rows(),
         retry::rows(),
+        bulkhead::rows(),
         access_log::rows(),
         metrics::rows(),
         normalize::rows(),

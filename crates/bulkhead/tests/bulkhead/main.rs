@@ -1,0 +1,10 @@
+//! Who gets a place, who waits, and who is refused.
+
+mod adaptive;
+mod layer;
+mod priority;
+mod queue;
+mod stress;
+mod support;
+#[cfg(feature = "metrics")]
+mod telemetry;
