@@ -9,6 +9,8 @@ mod adapters;
 mod describe;
 mod fallible;
 pub mod prelude;
+#[cfg(feature = "recommended")]
+mod recommended;
 mod stack;
 
 #[doc(inline)]
@@ -18,6 +20,8 @@ pub use bartizan_core::*;
 pub use bartizan_access_log as access_log;
 #[cfg(feature = "auth")]
 pub use bartizan_auth as auth;
+#[cfg(feature = "bulkhead")]
+pub use bartizan_bulkhead as bulkhead;
 #[cfg(feature = "circuit-breaker")]
 pub use bartizan_circuit_breaker as circuit_breaker;
 #[cfg(feature = "client-addr")]
@@ -39,6 +43,8 @@ pub use bartizan_validate as validate;
 pub use self::adapters::{GrpcChannel, GrpcStack};
 #[cfg(feature = "reqwest")]
 pub use self::adapters::{HttpReqwest, HttpReqwestFuture};
+#[cfg(feature = "recommended")]
+pub use self::recommended::{Recommended, RecommendedError, RecommendedLayers, RecommendedStack};
 pub use self::{
     describe::{Description, Entry},
     fallible::{Fallible, FallibleFuture, FallibleLayer},

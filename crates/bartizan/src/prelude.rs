@@ -7,6 +7,8 @@ pub use bartizan_auth::{
     ApiKey, ApiKeyLayer, AuthLayer, AuthorizeLayer, JwtLayer, KeySet, Require, RequireLayer, StaticKeys,
     TokenPolicy,
 };
+#[cfg(feature = "bulkhead")]
+pub use bartizan_bulkhead::{AdaptiveConcurrencyLayer, BulkheadLayer};
 #[cfg(feature = "circuit-breaker")]
 pub use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerLayer};
 #[cfg(feature = "client-addr")]

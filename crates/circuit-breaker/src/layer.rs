@@ -80,6 +80,11 @@ impl<K, F> CircuitBreakerLayer<K, F> {
         CircuitBreakerLayer { registry: self.registry, key: self.key, fallback: FallbackTo(service) }
     }
 
+    /// When the breakers open and close, instead of what [`new`](CircuitBreakerLayer::new) was told.
+    pub fn with_policy(self, policy: BreakerPolicy) -> Self {
+        self.with(|settings| settings.policy = Arc::new(policy))
+    }
+
     /// What counts as failure, and what is not counted. Default: what
     /// [`ClientClassifier`](bartizan_core::ClientClassifier) says.
     pub fn with_classifier(self, classifier: impl Classify + Send + Sync + 'static) -> Self {

@@ -235,6 +235,21 @@ impl BreakerPolicy {
         Ok(self)
     }
 
+    /// Opens when more than this share of the calls failed, as opossum does: an upstream that fails exactly so often is
+    /// left to retries.
+    ///
+    /// # Errors
+    ///
+    /// When it is not above 0 and below 100.
+    pub fn with_failure_rate_above(mut self, percent: f64) -> Result<Self, ConfigError> {
+        let percent = checked_percent("failure_rate", percent)?;
+        if percent >= 100.0 {
+            return Err(ConfigError::new("failure_rate", "must be below 100, or no share is above it"));
+        }
+        self.failure_rate = Some(Threshold { percent, above: true });
+        Ok(self)
+    }
+
     /// Opens when this share of the calls, or more, took longer than `longer_than`, to the end of the response body.
     /// Default: no call is slow.
     ///

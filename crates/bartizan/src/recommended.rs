@@ -1,0 +1,263 @@
+//! The outgoing stack that most clients want, under one name.
+
+use std::{borrow::Cow, error::Error, fmt, time::Duration};
+
+use bartizan_bulkhead::{BulkheadHandle, BulkheadLayer};
+use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerHandle, CircuitBreakerLayer};
+use bartizan_core::{Client, Facts, OptionalLayer, phase::client};
+use bartizan_correlation_id::{LogicalCallLayer, PropagateLayer};
+use bartizan_deadline::OutboundTimeoutLayer;
+use bartizan_metrics::ClientMetricsLayer;
+use bartizan_retry::RetryLayer;
+use tower_layer::{Identity, Stack as Nested};
+
+use crate::Stack;
+
+/// How long a call may take with all its attempts.
+const TOTAL: Duration = Duration::from_secs(10);
+
+/// How long each attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// The layers of a [recommended](Stack::recommended) stack, inside to outside.
+pub type RecommendedLayers = Nested<
+    OutboundTimeoutLayer<client::Attempt>,
+    Nested<
+        ClientMetricsLayer,
+        Nested<
+            PropagateLayer,
+            Nested<
+                CircuitBreakerLayer,
+                Nested<
+                    OptionalLayer<BulkheadLayer>,
+                    Nested<
+                        RetryLayer,
+                        Nested<
+                            OutboundTimeoutLayer,
+                            Nested<LogicalCallLayer, Nested<ClientMetricsLayer<client::RpcSpan>, Identity>>,
+                        >,
+                    >,
+                >,
+            >,
+        >,
+    >,
+>;
+
+/// A [recommended](Stack::recommended) stack. Credentials may be pushed inside of it.
+pub type RecommendedStack = Stack<Client, client::Attempt, Facts, RecommendedLayers>;
+
+impl Stack<Client> {
+    /// The stack that most outgoing calls want, with the defaults of [`Recommended`]: a deadline over all attempts,
+    /// retries under a budget, a bulkhead on demand, a circuit breaker for each host, ids and trace sent along, and a timeout and metrics for
+    /// each attempt. `name` is the upstream's, in all their metrics, events and reports.
+    ///
+    /// It goes over hyper-util's client as it is, over reqwest and a tonic channel through `HttpReqwest` and
+    /// `GrpcChannel`. What a layer refuses is a response like any other, as a proxy would answer: 504 for a deadline,
+    /// 503 while the breaker is open.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::{convert::Infallible, sync::atomic::{AtomicU32, Ordering}};
+    ///
+    /// use bartizan::{Stack, retry::Attempts};
+    /// use http::{Request, Response};
+    /// use http_body_util::Empty;
+    /// use tower::{Layer, ServiceExt, service_fn};
+    ///
+    /// type Body = Empty<bytes::Bytes>;
+    ///
+    /// // In real life hyper-util's client, `HttpReqwest` or `GrpcChannel`. This supplier fails every other time.
+    /// let calls = AtomicU32::new(0);
+    /// let supplier = service_fn(async |request: Request<_>| {
+    ///     assert!(request.headers().contains_key("traceparent"));
+    ///     let status = match request.uri().path() {
+    ///         "/quotes" if calls.fetch_add(1, Ordering::Relaxed) % 2 == 1 => 200,
+    ///         _ => 503,
+    ///     };
+    ///     Ok::<_, Infallible>(Response::builder().status(status).body(Body::new()).unwrap())
+    /// });
+    /// let client = Stack::client().recommended("supplier")?.build().layer(supplier);
+    /// let get = |path: &str| Request::get(format!("http://supplier.internal{path}")).body(Body::new());
+    ///
+    /// let answer = client.clone().oneshot(get("/quotes")?).await?;
+    /// assert_eq!(answer.status(), 200);
+    /// assert_eq!(answer.extensions().get::<Attempts>().map(|attempts| attempts.get()), Some(2));
+    ///
+    /// // What fails all the time is not called for ever: the breaker opens, and answers at once.
+    /// for _ in 0..20 {
+    ///     assert_eq!(client.clone().oneshot(get("/down")?).await?.status(), 503);
+    /// }
+    /// let refused = client.oneshot(get("/quotes")?).await?;
+    /// assert_eq!(refused.status(), 503);
+    /// assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the name is not 1 to 64 ASCII letters, digits, `-`, `_` or `.`.
+    pub fn recommended(
+        self,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Result<RecommendedStack, RecommendedError> {
+        Ok(self.recommended_with(Recommended::new(name)?))
+    }
+
+    /// The same with other settings.
+    pub fn recommended_with(self, settings: Recommended) -> RecommendedStack {
+        let Recommended { metrics, total, retry, bulkhead, breaker, propagate, attempt, .. } = settings;
+        self.push(metrics.of_calls())
+            .push(LogicalCallLayer::new())
+            .push(total)
+            .push(retry)
+            .push(bulkhead)
+            .push(breaker)
+            .push(propagate)
+            .push(metrics)
+            .push(attempt)
+    }
+}
+
+/// The settings of a [recommended](Stack::recommended_with) stack: one layer for each purpose, all of one upstream.
+///
+/// ```
+/// use std::time::Duration;
+/// use bartizan::{Recommended, Stack, circuit_breaker::BreakerPolicy};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let settings = Recommended::new("supplier")?
+///     .with_total_timeout(Duration::from_secs(3))?
+///     .with_breaker(BreakerPolicy::new().with_open_time(Duration::from_secs(5))?)
+///     .with_retry(|retry| retry.with_replay_cap(0));
+/// let breakers = settings.breakers();
+/// let stack = Stack::client().recommended_with(settings);
+/// assert!(stack.describe().to_string().contains("circuit_breaker"));
+/// assert!(breakers.is_all_well());
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Recommended {
+    name: Cow<'static, str>,
+    metrics: ClientMetricsLayer,
+    total: OutboundTimeoutLayer,
+    retry: RetryLayer,
+    bulkhead: Option<BulkheadLayer>,
+    breaker: CircuitBreakerLayer,
+    propagate: PropagateLayer,
+    attempt: OutboundTimeoutLayer<client::Attempt>,
+}
+
+impl Recommended {
+    /// The defaults: 10 s for a call, 3 s for an attempt, and what [`RetryLayer`], [`BreakerPolicy`] and
+    /// [`PropagateLayer`] have by themselves.
+    ///
+    /// # Errors
+    ///
+    /// When the name is not 1 to 64 ASCII letters, digits, `-`, `_` or `.`.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, RecommendedError> {
+        let name = name.into();
+        Ok(Self {
+            metrics: ClientMetricsLayer::new(name.clone())?,
+            total: OutboundTimeoutLayer::total(TOTAL)?,
+            retry: RetryLayer::new().with_name(name.clone())?,
+            bulkhead: None,
+            breaker: CircuitBreakerLayer::new(BreakerPolicy::new()).with_name(name.clone())?,
+            propagate: PropagateLayer::new(),
+            attempt: OutboundTimeoutLayer::per_attempt(ATTEMPT)?,
+            name,
+        })
+    }
+
+    /// How long a call may take with all its attempts and waits, to the end of the body of its response; less when the
+    /// request that it is made for has less time left. Default: 10 s.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or longer than a year.
+    pub fn with_total_timeout(self, timeout: Duration) -> Result<Self, RecommendedError> {
+        Ok(Self { total: OutboundTimeoutLayer::total(timeout)?, ..self })
+    }
+
+    /// How long each attempt may take, to the end of the body of its response. Default: 3 s.
+    ///
+    /// # Errors
+    ///
+    /// When it is zero or longer than a year.
+    pub fn with_attempt_timeout(self, timeout: Duration) -> Result<Self, RecommendedError> {
+        Ok(Self { attempt: OutboundTimeoutLayer::per_attempt(timeout)?, ..self })
+    }
+
+    /// Changes what is retried, how often, and under which budget.
+    pub fn with_retry(self, change: impl FnOnce(RetryLayer) -> RetryLayer) -> Self {
+        Self { retry: change(self.retry), ..self }
+    }
+
+    /// How many attempts may be under way at once; what comes on top is refused with 503. Default: any number.
+    ///
+    /// # Errors
+    ///
+    /// When it is 0.
+    pub fn with_bulkhead(self, limit: u32) -> Result<Self, RecommendedError> {
+        let bulkhead = BulkheadLayer::new(limit)?.with_name(self.name.clone())?;
+        Ok(Self { bulkhead: Some(bulkhead), ..self })
+    }
+
+    /// When the breaker of a host opens and closes. [Handles](Self::breakers) of before belong to another layer.
+    pub fn with_breaker(self, policy: BreakerPolicy) -> Self {
+        Self { breaker: self.breaker.with_policy(policy), ..self }
+    }
+
+    /// Changes what is sent along, and to whom.
+    pub fn with_propagation(self, change: impl FnOnce(PropagateLayer) -> PropagateLayer) -> Self {
+        Self { propagate: change(self.propagate), ..self }
+    }
+
+    /// The breakers of the stack, to be shown and forced.
+    pub fn breakers(&self) -> CircuitBreakerHandle {
+        self.breaker.handle()
+    }
+
+    /// The bulkhead of the stack, to be shown; `None` without one.
+    pub fn bulkhead(&self) -> Option<BulkheadHandle> {
+        self.bulkhead.as_ref().map(BulkheadLayer::handle)
+    }
+}
+
+/// A setting of one of the layers that can never work: its [source](Error::source) names the field.
+#[derive(Debug)]
+pub struct RecommendedError {
+    layer: &'static str,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for RecommendedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} of the recommended stack cannot be set up", self.layer)
+    }
+}
+
+impl Error for RecommendedError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+macro_rules! error_of {
+    ($($error:ty => $layer:literal;)*) => {
+        $(impl From<$error> for RecommendedError {
+            fn from(source: $error) -> Self {
+                Self { layer: $layer, source: Box::new(source) }
+            }
+        })*
+    };
+}
+
+error_of! {
+    bartizan_bulkhead::ConfigError => "bulkhead";
+    bartizan_circuit_breaker::ConfigError => "circuit breaker";
+    bartizan_deadline::ConfigError => "deadlines";
+    bartizan_metrics::ConfigError => "metrics";
+    bartizan_retry::ConfigError => "retries";
+}
