@@ -1,6 +1,6 @@
 //! The service behind its layers.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use axum::{
     Router,
@@ -12,6 +12,7 @@ use bartizan::{
     auth::{ApiKeyLayer, AuthLayer, JwtLayer, RequireLayer, StaticKeys},
     client_addr::ClientAddrLayer,
     correlation_id::{CorrelationIdLayer, TraceContextLayer},
+    deadline::{RequestBodyTimeoutLayer, TimeoutLayer},
     metrics::MetricsLayer,
     rate_limit::{HeaderFields, PerClientAddr, PerPrincipal, Rate, RateLimitLayer, RedisStore},
 };
@@ -71,6 +72,8 @@ pub fn app_with(
         .push(MetricsLayer::new())
         .push(log)
         .push(NormalizeLayer::new())
+        .push(TimeoutLayer::new(Duration::from_secs(10))?)
+        .push(RequestBodyTimeoutLayer::new())
         .push(ClientAddrLayer::peer())
         .push(per_address.in_redis(redis)?);
     let keys = ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?;

@@ -1,5 +1,6 @@
 //! An orders API behind a whole bartizan stack: `cargo run -p orders`.
 
+mod admin;
 mod cli;
 mod server;
 

@@ -1,29 +1,35 @@
 //! Prices, for which another service is asked.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use axum::{
     Json,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{Path, State},
-    http::{Request, StatusCode, Uri, uri::Authority},
+    http::{Request, Response, StatusCode, Uri, uri::Authority},
 };
 use bartizan::{
-    Description, Reason, Rejection, Stack,
-    correlation_id::{Propagate, PropagateLayer},
+    Description, Reason, Recommended, Rejection, Stack,
+    circuit_breaker::{BreakerPolicy, BreakerReport, CircuitBreakerHandle},
+    deadline::BodyTimedOut,
     excerpt,
 };
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{self, Client},
     rt::TokioExecutor,
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 
-/// How long the supplier may take for an answer, from the connection to the last byte.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a price may take, with all attempts, from the first connection to the last byte.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long each attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// The most attempts under way at once.
+const AT_ONCE: u32 = 64;
 
 /// The most bytes of an answer of the supplier.
 const MAX_ANSWER: usize = 4 * 1024;
@@ -39,10 +45,11 @@ pub(crate) struct Quote {
 /// The supplier, as a client sees it. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Supplier {
-    client: Propagate<Client<HttpConnector, Empty<Bytes>>>,
+    client: BoxCloneSyncService<Request<Empty<Bytes>>, Response<Body>, legacy::Error>,
     /// Without a slash at its end.
     base: String,
     stack: Description,
+    breakers: CircuitBreakerHandle,
 }
 
 /// A URL that no supplier can have.
@@ -55,7 +62,7 @@ impl fmt::Display for SupplierUrlError {
     }
 }
 
-impl std::error::Error for SupplierUrlError {}
+impl Error for SupplierUrlError {}
 
 impl Supplier {
     /// The supplier at `url`: `http://host[:port][/path]`.
@@ -63,6 +70,10 @@ impl Supplier {
     /// # Errors
     ///
     /// When the URL is another one.
+    ///
+    /// # Panics
+    ///
+    /// When the stack of its client cannot be built; its settings are constants, so that a test would have found it.
     pub fn new(url: &str) -> Result<Self, SupplierUrlError> {
         let is_reachable = |authority: &Authority| match authority.port_u16() {
             Some(port) => port != 0 && !authority.host().is_empty() && !authority.as_str().contains('@'),
@@ -77,10 +88,19 @@ impl Supplier {
                 && !url.contains('#')
         };
         url.parse().ok().filter(is_good).ok_or_else(|| SupplierUrlError(url.to_owned()))?;
-        let stack = Stack::client().push(PropagateLayer::new());
+        let settings = settings().expect("the settings are constants");
+        let breakers = settings.breakers();
+        let stack = Stack::client().recommended_with(settings);
         let described = stack.describe();
         let client = stack.build().layer(Client::builder(TokioExecutor::new()).build_http());
-        Ok(Self { client, base: url.trim_end_matches('/').to_owned(), stack: described })
+        let client = BoxCloneSyncService::new(client.map_response(|answer| answer.map(Body::new)));
+        Ok(Self { client, base: url.trim_end_matches('/').to_owned(), stack: described, breakers })
+    }
+
+    /// The circuit breakers before the supplier, one for each host that was called.
+    #[must_use]
+    pub fn breakers(&self) -> Vec<BreakerReport> {
+        self.breakers.report()
     }
 
     /// The effective order of the layers around the client, outside to inside.
@@ -90,12 +110,6 @@ impl Supplier {
 
     /// Asks for a price. Whatever goes wrong, the caller learns nothing of the supplier but that.
     async fn quote(&self, sku: &str) -> Result<Quote, Rejection> {
-        timeout(PATIENCE, self.ask(sku)).await.unwrap_or_else(|_| {
-            Err(Rejection::new(Reason::DeadlineExceeded).with_cause("the supplier took too long"))
-        })
-    }
-
-    async fn ask(&self, sku: &str) -> Result<Quote, Rejection> {
         let request = Request::get(format!("{}/quotes/{sku}", self.base))
             .body(Empty::new())
             .map_err(|error| answered_wrongly(&error.to_string()))?;
@@ -106,6 +120,10 @@ impl Supplier {
                 answered_wrongly(&error.to_string())
             }
         })?;
+        // A layer of the client answered in the supplier's place: out of time, or the breaker is open.
+        if let Some(refusal) = answer.extensions().get::<Rejection>() {
+            return Err(refusal.clone());
+        }
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Err(no_such_product()),
@@ -115,7 +133,7 @@ impl Supplier {
             other => return Err(answered_wrongly(&format!("status {}", other.as_u16()))),
         }
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| answered_wrongly(&error.to_string()))?.to_bytes();
+        let body = body.map_err(|error| broken_off(&*error))?.to_bytes();
         let quote: Quote =
             serde_json::from_slice(&body).map_err(|error| answered_wrongly(&error.to_string()))?;
         if quote.sku != sku {
@@ -125,9 +143,33 @@ impl Supplier {
     }
 }
 
+/// The breaker opens when more than half of the attempts failed: of a supplier that fails every second time, retries
+/// still make a good one.
+fn settings() -> Result<Recommended, Box<dyn Error>> {
+    let breaker = BreakerPolicy::new()
+        .with_time_window(Duration::from_secs(10), 10)?
+        .with_minimum_calls(10)?
+        .with_failure_rate_above(50.0)?
+        .with_open_time(Duration::from_secs(5))?;
+    Ok(Recommended::new("supplier")?
+        .with_total_timeout(PATIENCE)?
+        .with_attempt_timeout(ATTEMPT)?
+        .with_bulkhead(AT_ONCE)?
+        .with_breaker(breaker))
+}
+
 /// `why` is for the log alone.
 fn answered_wrongly(why: &str) -> Rejection {
     Rejection::new(Reason::BadGateway).with_cause(format!("the supplier answered wrongly: {}", excerpt(why)))
+}
+
+/// An answer that did not come whole.
+fn broken_off(error: &(dyn Error + 'static)) -> Rejection {
+    if std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<BodyTimedOut>()) {
+        Rejection::new(Reason::DeadlineExceeded).with_cause("the supplier took too long")
+    } else {
+        answered_wrongly(&error.to_string())
+    }
 }
 
 fn no_such_product() -> Rejection {

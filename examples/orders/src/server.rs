@@ -6,15 +6,16 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, http::StatusCode, routing::get};
 use bartizan::{access_log::AccessLogLayer, metrics::DURATION_BUCKETS, rate_limit::RedisStore};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use orders::{DevelopmentToken, Supplier, Tokens};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
+
+use crate::admin;
 
 /// How long requests in flight may take to finish once the service was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -60,18 +61,23 @@ async fn serve(
         .map_err(|error| format!("cannot install the metrics recorder: {error}"))?;
     let log = AccessLogLayer::json(io::stdout());
     let log_handle = log.handle();
-    let supplier = match supplier {
-        Some(supplier) => supplier,
-        None => start_supplier(log.clone()).await?,
+    let (supplier, own_supplier) = match supplier {
+        Some(supplier) => (supplier, None),
+        None => {
+            let (supplier, addr) = start_supplier(log.clone()).await?;
+            (supplier, Some(addr))
+        }
     };
-    let orders::App { router, stack } = orders::app(log, supplier, redis.as_ref(), tokens.clone())
+    let orders::App { router, stack } = orders::app(log, supplier.clone(), redis.as_ref(), tokens.clone())
         .map_err(|error| format!("cannot build the stack: {error}"))?;
-    announce(local(&api)?, local(&operators)?, &stack, whose(&tokens), &sample_token(&tokens)?);
+    let listeners = Listeners { api: local(&api)?, admin: local(&operators)?, supplier: own_supplier };
+    announce(&listeners, &stack, whose(&tokens), &sample_token(&tokens)?);
     // Without it, the first request would wait for the first keys.
     tokens.ready().await;
 
     let (stop, stopped) = watch::channel(());
-    let admin_server = tokio::spawn(axum::serve(operators, admin_app(recorder, tokens)).into_future());
+    let admin_server =
+        tokio::spawn(axum::serve(operators, admin::routes(recorder, tokens, supplier)).into_future());
     let server = axum::serve(api, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(closed(stopped.clone()));
     let server = tokio::spawn(server.into_future());
@@ -108,35 +114,17 @@ async fn bind_admin(asked: Option<SocketAddr>) -> Result<TcpListener, String> {
 }
 
 /// A supplier in this process: another service in all but that, with its lines in the same log.
-async fn start_supplier(log: AccessLogLayer) -> Result<Supplier, String> {
+async fn start_supplier(log: AccessLogLayer) -> Result<(Supplier, SocketAddr), String> {
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the supplier").await?;
-    let supplier =
-        Supplier::new(&format!("http://{}", local(&listener)?)).map_err(|error| error.to_string())?;
+    let addr = local(&listener)?;
+    let supplier = Supplier::new(&format!("http://{addr}")).map_err(|error| error.to_string())?;
     // It ends with the process, after the requests that may still need it.
     tokio::spawn(axum::serve(listener, orders::supplier(log)).into_future());
-    Ok(supplier)
+    Ok((supplier, addr))
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| format!("cannot tell the listening address: {error}"))
-}
-
-fn admin_app(recorder: PrometheusHandle, tokens: Tokens) -> Router {
-    let metrics = move || {
-        recorder.run_upkeep();
-        std::future::ready(recorder.render())
-    };
-    let ready = async move || {
-        if tokens.ready().await {
-            (StatusCode::OK, "ok\n")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "no keys for tokens yet\n")
-        }
-    };
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/health/live", get(async || "ok\n"))
-        .route("/health/ready", get(ready))
 }
 
 /// Resolves once the sender is gone.
@@ -180,8 +168,30 @@ fn sample_token(tokens: &Tokens) -> Result<String, String> {
     orders::development_token(&token).map_err(|error| format!("the development key: {error}"))
 }
 
-fn announce(api: SocketAddr, admin: SocketAddr, stack: &str, issuer: &str, token: &str) {
-    let key = orders::WRITER_KEY;
+/// Who listens where.
+struct Listeners {
+    api: SocketAddr,
+    admin: SocketAddr,
+    /// The supplier, if it is one of our own.
+    supplier: Option<SocketAddr>,
+}
+
+impl Listeners {
+    /// A line to try that makes the supplier misbehave.
+    fn faults(&self) -> String {
+        let line = |supplier| {
+            format!(
+                "  curl http://{supplier}/faults -H 'content-type: application/json' \\\n    \
+                 -d '{{\"errorRate\": 0.5, \"latencyMs\": 200, \"down\": false}}'\n"
+            )
+        };
+        self.supplier.map(line).unwrap_or_default()
+    }
+}
+
+fn announce(listeners: &Listeners, stack: &str, issuer: &str, token: &str) {
+    let (key, faults) = (orders::WRITER_KEY, listeners.faults());
+    let Listeners { api, admin, .. } = listeners;
     eprintln!(
         "orders listens on http://{api}, for operators on http://{admin}\n\n\
          the effective stack, outside to inside:\n{stack}\n\
@@ -192,7 +202,9 @@ fn announce(api: SocketAddr, admin: SocketAddr, stack: &str, issuer: &str, token
          curl -i http://{api}/v1/orders -H 'x-api-key: {key}' -H 'content-type: application/json' \\\n    \
          -d '{{\"email\": \"ada@example.com\", \"quantity\": 2, \"productId\": \"sku-1\"}}'\n  \
          curl -i http://{api}/v1/quotes/sku-1 -H 'x-api-key: {key}'\n  \
-         curl -i http://{api}/v1/admin/stats -H \"authorization: Bearer {token}\"\n  \
+         curl -i http://{api}/v1/admin/stats -H \"authorization: Bearer {token}\"\n\
+         {faults}  \
+         curl http://{admin}/health/ready\n  \
          curl http://{admin}/metrics\n"
     );
 }
