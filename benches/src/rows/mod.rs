@@ -3,6 +3,7 @@
 mod access_log;
 mod api_key;
 mod bulkhead;
+mod circuit_breaker;
 mod client_addr;
 mod context;
 mod deadline;
@@ -35,6 +36,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         deadline::rows(),
         retry::rows(),
         bulkhead::rows(),
+        circuit_breaker::rows(),
         access_log::rows(),
         metrics::rows(),
         normalize::rows(),

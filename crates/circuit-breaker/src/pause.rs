@@ -36,19 +36,19 @@ mod tests {
 
     #[test]
     fn a_pause_is_seconds_a_date_or_a_pushback() {
-        let asked = |name: &str, value: &str| {
+        let pause = |name: &str, value: &str| {
             let response = Response::builder().header(name, value).body(()).unwrap();
-            super::asked(&response, SystemTime::UNIX_EPOCH)
+            asked(&response, SystemTime::UNIX_EPOCH)
         };
-        assert_eq!(asked("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(asked("retry-after", "Thu, 01 Jan 1970 00:01:00 GMT"), Some(Duration::from_secs(60)));
-        assert_eq!(asked("grpc-retry-pushback-ms", "1500"), Some(Duration::from_millis(1_500)));
-        assert_eq!(asked("retry-after", "99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(pause("retry-after", "7"), Some(Duration::from_secs(7)));
+        assert_eq!(pause("retry-after", "Thu, 01 Jan 1970 00:01:00 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(pause("grpc-retry-pushback-ms", "1500"), Some(Duration::from_millis(1_500)));
+        assert_eq!(pause("retry-after", "99999999999999999999"), Some(Duration::from_secs(u64::MAX)));
         for malformed in ["", "-1", "+1", "1.5", "soon"] {
-            assert_eq!(asked("retry-after", malformed), None, "{malformed}");
-            assert_eq!(asked("grpc-retry-pushback-ms", malformed), None, "{malformed}");
+            assert_eq!(pause("retry-after", malformed), None, "{malformed}");
+            assert_eq!(pause("grpc-retry-pushback-ms", malformed), None, "{malformed}");
         }
-        assert_eq!(asked("date", "7"), None);
+        assert_eq!(pause("date", "7"), None);
     }
 
     #[test]

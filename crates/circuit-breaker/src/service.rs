@@ -79,14 +79,13 @@ where
             Ok(permit) => permit,
             Err(refused) => return refuse(&self.fallback, &slot, refused, request),
         };
-        let context = RequestContext::get(request.extensions());
         if permit.state() != State::Closed {
-            note(context, |context| telemetry::note_probe(context, &slot.common.settings.name, &permit));
+            note(RequestContext::get(request.extensions()), |context| {
+                telemetry::note_probe(context, &slot.common.settings.name, &permit);
+            });
         }
-        let (protocol, head) = match context {
-            Some(context) => (context.protocol(), context.is_head()),
-            None => (Protocol::of(&request), *request.method() == Method::HEAD),
-        };
+        // By its own head: an outgoing call may carry the context of the request it is made for.
+        let (protocol, head) = (Protocol::of(&request), *request.method() == Method::HEAD);
         let inner = self.inner.call(request);
         CircuitBreakerFuture::watch(observe(inner, protocol, head, Guard::new(slot, permit)))
     }
@@ -119,7 +118,7 @@ where
     let context = RequestContext::get(request.extensions());
     note(context, |context| telemetry::note_refused(context, &slot.common.settings.name, refused));
     let refusal =
-        Refusal::new(refusal::of(refused), Face::of(&request), context.cloned().or_else(scope::current));
+        Refusal::new(refusal::of(refused), Face::of_call(&request), context.cloned().or_else(scope::current));
     CircuitBreakerFuture::refuse(refusal, fallback.answer(request))
 }
 

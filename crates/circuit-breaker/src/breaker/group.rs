@@ -27,8 +27,8 @@ impl Group {
         let members = f64::from(self.members.load(SeqCst));
         let mut open = self.open.load(SeqCst);
         loop {
-            let fits = f64::from(open.saturating_add(1)) * 100.0 <= members * self.share.percent;
-            if !fits && !(self.share.at_least_one && open == 0) {
+            let is_first = self.share.at_least_one && open == 0;
+            if !is_first && f64::from(open.saturating_add(1)) * 100.0 > members * self.share.percent {
                 return false;
             }
             match self.open.compare_exchange(open, open + 1, SeqCst, SeqCst) {

@@ -179,6 +179,7 @@ impl Breaker {
     /// [`record`](Self::record) of a call whose upstream asked not to be called for `pause`: if the breaker opens now,
     /// it is for so long at least.
     #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
     pub fn record_asked(
         &self,
         permit: Permit,

@@ -99,23 +99,23 @@ mod tests {
 
     use super::*;
 
-    fn key(key: impl BreakerKey, request: &Request<()>) -> Option<String> {
+    fn key(key: &impl BreakerKey, request: &Request<()>) -> Option<String> {
         key.key(&RequestHead::of(request)).map(Cow::into_owned)
     }
 
     #[test]
     fn cb_08_a_key_is_the_upstream_the_route_the_tenant_or_none() {
         let mut request = Request::get("https://API.example:443/orders/7").body(()).unwrap();
-        assert_eq!(key(PerUpstream, &request).as_deref(), Some("api.example"));
-        assert_eq!(key(PerUpstreamRoute, &request).as_deref(), Some("api.example"));
-        assert_eq!(key(PerTenant, &request), None);
-        assert_eq!(key(PerUpstream, &Request::new(())), None);
-        assert_eq!(key(Single, &request), None);
+        assert_eq!(key(&PerUpstream, &request).as_deref(), Some("api.example"));
+        assert_eq!(key(&PerUpstreamRoute, &request).as_deref(), Some("api.example"));
+        assert_eq!(key(&PerTenant, &request), None);
+        assert_eq!(key(&PerUpstream, &Request::new(())), None);
+        assert_eq!(key(&Single, &request), None);
         request.extensions_mut().insert(MatchedRoute::template("/orders/{id}"));
-        assert_eq!(key(PerUpstreamRoute, &request).as_deref(), Some("api.example /orders/{id}"));
-        assert_eq!(key(PerRoute, &request).as_deref(), Some("/orders/{id}"));
+        assert_eq!(key(&PerUpstreamRoute, &request).as_deref(), Some("api.example /orders/{id}"));
+        assert_eq!(key(&PerRoute, &request).as_deref(), Some("/orders/{id}"));
         let caller = Principal::service("shop").tenant("acme").build();
         RequestContext::of(&mut request).set_principal(caller);
-        assert_eq!(key(PerTenant, &request).as_deref(), Some("acme"));
+        assert_eq!(key(&PerTenant, &request).as_deref(), Some("acme"));
     }
 }

@@ -258,7 +258,7 @@ fn cb_05_few_calls_are_no_hung_probes() {
     let mut bench = opened(policy);
     bench.pass(30 * SECOND);
     for _ in 0..3 {
-        assert_eq!(bench.state() == State::Closed, false);
+        assert_ne!(bench.state(), State::Closed);
         bench.good(1);
         bench.pass(3_600 * SECOND);
     }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use bartizan_circuit_breaker::{CircuitBreakerLayer, State};
-use bartizan_core::{Reason, Rejection, ServerClassifier};
+use bartizan_core::{Reason, Rejection, RequestContext, ServerClassifier};
 use bartizan_testkit::{BodySender, Script, TestBody, TestError};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -81,6 +81,22 @@ async fn cb_07_and_grpc_13_what_is_a_failure_over_grpc_is_in_the_trailers() {
     let trailers_only =
         Response::builder().header("content-type", "application/grpc").header("grpc-status", "14");
     assert_eq!(after(&layer, grpc(), Ok(trailers_only.body(TestBody::empty()).unwrap())).await, State::Open);
+}
+
+#[tokio::test]
+async fn grpc_13_a_call_made_for_an_http_request_is_judged_by_its_own_trailers() {
+    let inbound = RequestContext::of(&mut Request::head("/").body(()).unwrap());
+    let mut call = grpc();
+    call.extensions_mut().insert(inbound);
+    let (layer, _) = touchy();
+    let (sender, answer) = grpc_answer();
+    sender.data("message");
+    sender.trailers(trailers(14));
+    sender.finish();
+    assert_eq!(after(&layer, call.clone(), Ok(answer)).await, State::Open);
+    let refused =
+        layer.layer(Script::ready().service()).oneshot(call.map(|()| TestBody::empty())).await.unwrap();
+    assert_eq!(refused.headers()["grpc-status"], "14");
 }
 
 #[tokio::test]
