@@ -7,7 +7,8 @@ use bytes::Bytes;
 use http::{HeaderValue, header, request::Parts};
 
 use crate::{
-    OtherMedia,
+    JsonLimits, OtherMedia,
+    checked::Checked,
     coding::{Coding, DecodeError},
     json,
     media::Declared,
@@ -23,6 +24,20 @@ pub trait Check: Send + Sync + 'static {
     /// for a layer that only reports.
     #[doc(hidden)]
     fn body(&self, text: &str, head: &mut Parts) -> Result<(), Rejection>;
+
+    /// Reads `bytes` within `limits`, and judges them.
+    #[doc(hidden)]
+    fn read(&self, bytes: &Bytes, limits: &JsonLimits, head: &mut Parts) -> Result<(), Rejection> {
+        let text = match Checked::text(bytes, limits, &head.extensions) {
+            Some(text) => text,
+            None => json::check(bytes, limits).map_err(refusal::malformed)?,
+        };
+        self.body(text, head)
+    }
+
+    /// Whether layers further in may look at the body again, and are told that it was read.
+    #[doc(hidden)]
+    const TELLS: bool = true;
 
     /// Checks that are for routes of one kind refuse other media types; one that asks for nothing lets them pass.
     #[doc(hidden)]
@@ -108,8 +123,10 @@ impl Settings {
             };
         }
         let bytes = coding.decode(raw, self.limits.max_body()).map_err(|error| self.undecodable(error))?;
-        let text = json::check(&bytes, &self.limits).map_err(refusal::malformed)?;
-        check.body(text, head)?;
+        check.read(&bytes, &self.limits, head)?;
+        if C::TELLS {
+            Checked::note(&bytes, &self.limits, &mut head.extensions);
+        }
         if coding != Coding::Identity {
             head.headers.remove(header::CONTENT_ENCODING);
             head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));

@@ -152,6 +152,7 @@
 
 mod body;
 mod check;
+mod checked;
 mod coding;
 mod collect;
 mod config;

@@ -91,6 +91,16 @@ impl JsonLimits {
         Ok(Self { number: checked("max_number", characters, Self::MOST)?, ..self })
     }
 
+    /// Whether a document within these limits is within `others` too.
+    pub(crate) fn are_within(&self, others: &Self) -> bool {
+        self.body <= others.body
+            && self.depth <= others.depth
+            && self.members <= others.members
+            && self.key <= others.key
+            && self.string <= others.string
+            && self.number <= others.number
+    }
+
     /// Bytes of the body.
     pub const fn max_body(&self) -> usize {
         self.body

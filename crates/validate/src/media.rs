@@ -73,6 +73,10 @@ impl MediaTypes {
             return Declared::Malformed;
         }
         let value = value.as_bytes();
+        // As nearly everyone writes it.
+        if self.names.iter().any(|known| value == known.as_bytes()) {
+            return Declared::Json;
+        }
         let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
         let (name, parameters) = value.split_at(end);
         let name = name.trim_ascii();

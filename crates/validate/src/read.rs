@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bartizan_core::{Face, Protocol, Reason, Rejection};
+use bartizan_core::{Face, Protocol, Reason, Rejection, RequestContext};
 use http::{Request, request::Parts};
 use http_body::Body;
 use http_body_util::LengthLimitError;
@@ -24,7 +24,6 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Reading<B> {
     head: Parts,
-    face: Face,
     coding: Coding,
     collect: Collect<B>,
 }
@@ -48,7 +47,8 @@ impl<C: Check> Shared<C> {
     /// Decides what the head decides, without a look at the body.
     pub(crate) fn begin<B: Body + Unpin>(&self, request: Request<B>) -> Begun<B> {
         // A gRPC message is no JSON, and its stream must not wait for its end.
-        if Protocol::of(&request).is_grpc() {
+        let context = RequestContext::get(request.extensions());
+        if context.map_or_else(|| Protocol::of(&request), RequestContext::protocol).is_grpc() {
             return Begun::Over(pass(request));
         }
         let announced = Announced::of(request.body());
@@ -56,18 +56,10 @@ impl<C: Check> Shared<C> {
         match self.settings.plan(&head, announced) {
             Ok(Plan::Pass) => Begun::Over(pass(Request::from_parts(head, body))),
             Ok(Plan::Read(coding)) => {
-                let request = Request::from_parts(head, ());
-                let face = Face::of(&request);
                 let collect = Collect::new(body, self.settings.limits.max_body());
-                Begun::Reading(Reading { head: request.into_parts().0, face, coding, collect })
+                Begun::Reading(Reading { head, coding, collect })
             }
-            Err(rejection) => {
-                let request = Request::from_parts(head, ());
-                let face = Face::of(&request);
-                Begun::Over(
-                    self.or_report(request.into_parts().0, face, rejection, || RequestBody::untouched(body)),
-                )
-            }
+            Err(rejection) => Begun::Over(self.or_report(head, rejection, || RequestBody::untouched(body))),
         }
     }
 
@@ -85,7 +77,7 @@ impl<C: Check> Shared<C> {
             let bug = Rejection::new(Reason::Internal).with_layer(refusal::LAYER);
             return Poll::Ready(Fate::Refuse(bug, Face::default()));
         };
-        let Reading { mut head, face, coding, collect } = reading;
+        let Reading { mut head, coding, collect } = reading;
         let Collected { bytes, trailers, body } = collect.finish();
         Poll::Ready(match end {
             End::Whole => match self.settings.judge(&*self.check, &mut head, &bytes, coding) {
@@ -93,13 +85,11 @@ impl<C: Check> Shared<C> {
                     let body = RequestBody::whole(checked, trailers);
                     Fate::Pass(Request::from_parts(head, body))
                 }
-                Err(rejection) => {
-                    self.or_report(head, face, rejection, || RequestBody::whole(bytes, trailers))
-                }
+                Err(rejection) => self.or_report(head, rejection, || RequestBody::whole(bytes, trailers)),
             },
             End::TooLarge => {
                 let rejection = refusal::too_large(self.settings.limits.max_body());
-                self.or_report(head, face, rejection, || RequestBody::begun(bytes, body))
+                self.or_report(head, rejection, || RequestBody::begun(bytes, body))
             }
             // A body that fails is no finding about the caller's document: who only reports hands the failure on.
             End::Failed(error) if self.settings.report_only => {
@@ -108,16 +98,16 @@ impl<C: Check> Shared<C> {
             }
             End::Failed(error) => {
                 let rejection = failed(error.into().as_ref(), self.settings.limits.max_body());
-                self.or_report(head, face, rejection, || RequestBody::whole(bytes, trailers))
+                self.or_report(head, rejection, || RequestBody::whole(bytes, trailers))
             }
         })
     }
 
     /// Counts a refusal, and refuses, or lets pass where the layer only reports.
+    #[cold]
     fn or_report<B: Body>(
         &self,
         head: Parts,
-        face: Face,
         rejection: Rejection,
         body: impl FnOnce() -> RequestBody<B>,
     ) -> Fate<B> {
@@ -126,7 +116,7 @@ impl<C: Check> Shared<C> {
         if report_only {
             Fate::Pass(Request::from_parts(head, body()))
         } else {
-            Fate::Refuse(rejection, face)
+            Fate::Refuse(rejection, Face::of(&Request::from_parts(head, ())))
         }
     }
 }

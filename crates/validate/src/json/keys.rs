@@ -4,11 +4,23 @@ use std::ops::Range;
 
 use super::string;
 
+/// The names of one object so far.
+///
+/// Each name sets one of 64 bits. While no bit was met twice, no name was; and only if one was, names are compared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    bits: u64,
+    /// The bits that were met twice.
+    twice: u64,
+    /// Where the names begin in [`Keys`].
+    mark: usize,
+}
+
 /// Up to this many names are compared each with each; more are sorted first, so that nobody can make it slow.
 const FEW: usize = 12;
 
 /// The names in all open objects, the innermost object's last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Keys {
     names: Vec<Name>,
     /// Names that were written with escapes, as they are meant.
@@ -29,29 +41,55 @@ struct Name {
 const NOT_ESCAPED: u32 = u32::MAX;
 
 impl Keys {
-    /// None yet, and room for those of most documents.
-    pub(super) fn new() -> Self {
-        Self { names: Vec::with_capacity(16), meant: Vec::new() }
+    /// None yet.
+    pub(super) const fn new() -> Self {
+        Self { names: Vec::new(), meant: Vec::new() }
     }
 
-    /// Where the names of an object that opens now will begin.
-    pub(super) fn mark(&self) -> usize {
-        self.names.len()
+    /// Forgets all, and keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.names.clear();
+        self.meant.clear();
+    }
+
+    /// How many names, or bytes of names, there is room for.
+    pub(super) fn capacity(&self) -> usize {
+        self.names.capacity().max(self.meant.capacity())
+    }
+
+    /// The names of an object that opens now.
+    #[inline]
+    pub(super) fn open(&self) -> Seen {
+        Seen { bits: 0, twice: 0, mark: self.names.len() }
     }
 
     /// Adds the name at `raw` of the document `bytes`, of which [`JsonLimits`](crate::JsonLimits) allows no more
-    /// than 2^30.
-    #[inline]
+    /// than 2^30, to the names of the innermost object.
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
-    pub(super) fn push(&mut self, bytes: &[u8], raw: Range<usize>, escaped: bool) {
-        let meant = if escaped { self.unescape(&bytes[raw.clone()]) } else { NOT_ESCAPED };
+    pub(super) fn push(&mut self, bytes: &[u8], raw: Range<usize>, escaped: bool, seen: &mut Seen) {
+        let (start, end) = (raw.start as u32, raw.end as u32);
+        let name = if escaped {
+            self.escaped(bytes, raw)
+        } else {
+            Name { tag: tag(bytes, raw), start, end, meant: NOT_ESCAPED }
+        };
+        let bit = 1 << bit(name.tag);
+        seen.twice |= seen.bits & bit;
+        seen.bits |= bit;
+        self.names.push(name);
+    }
+
+    #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
+    fn escaped(&mut self, bytes: &[u8], raw: Range<usize>) -> Name {
+        let meant = self.unescape(&bytes[raw.clone()]);
         let name = Name { tag: 0, start: raw.start as u32, end: raw.end as u32, meant };
-        let tag = tag(self.text(bytes, &name));
-        self.names.push(Name { tag, ..name });
+        let text = self.text(bytes, &name);
+        Name { tag: tag(text, 0..text.len()), ..name }
     }
 
     /// Appends what `raw` means, with its length before it, since it is shorter than what is written.
-    #[cold]
     #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
     fn unescape(&mut self, raw: &[u8]) -> u32 {
         let at = self.meant.len();
@@ -73,30 +111,35 @@ impl Keys {
         }
     }
 
-    /// Forgets the names since `mark`, whose object closes. `Err` is where one stands that was there already.
-    #[inline]
-    pub(super) fn close(&mut self, bytes: &[u8], mark: usize) -> Result<(), Range<usize>> {
-        let names = &self.names[mark..];
-        let twice =
-            if names.len() <= FEW { self.twice_of_few(bytes, names) } else { self.twice(bytes, names) };
-        if let Some(name) = twice {
+    /// Forgets the names of an object that closes. `Err` is where one stands that was there already.
+    #[inline(always)]
+    pub(super) fn close(&mut self, bytes: &[u8], seen: Seen) -> Result<(), Range<usize>> {
+        if seen.twice != 0
+            && let Some(name) = self.find_twice(bytes, seen.mark)
+        {
             return Err(name.start as usize..name.end as usize);
         }
-        self.names.truncate(mark);
-        if mark == 0 {
+        self.names.truncate(seen.mark);
+        if seen.mark == 0 {
             self.meant.clear();
         }
         Ok(())
     }
 
-    #[inline]
-    fn twice_of_few(&self, bytes: &[u8], names: &[Name]) -> Option<Name> {
-        names.iter().enumerate().find_map(|(index, name)| {
-            names[..index]
-                .iter()
-                .any(|other| other.tag == name.tag && self.text(bytes, other) == self.text(bytes, name))
-                .then_some(*name)
-        })
+    #[inline(never)]
+    fn find_twice(&self, bytes: &[u8], mark: usize) -> Option<Name> {
+        let names = &self.names[mark..];
+        if names.len() > FEW {
+            return self.twice(bytes, names);
+        }
+        for (index, name) in names.iter().enumerate() {
+            for other in &names[..index] {
+                if other.tag == name.tag && self.text(bytes, other) == self.text(bytes, name) {
+                    return Some(*name);
+                }
+            }
+        }
+        None
     }
 
     fn twice(&self, bytes: &[u8], names: &[Name]) -> Option<Name> {
@@ -111,10 +154,17 @@ impl Keys {
     }
 }
 
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "only a hint; equal names have equal hints")]
-fn tag(text: &[u8]) -> u32 {
-    let first = text.first().copied().unwrap_or_default();
-    let last = text.last().copied().unwrap_or_default();
-    (text.len() as u32) << 16 ^ u32::from(first) << 8 ^ u32::from(last)
+/// The hint of the name that stands at `place` in `bytes`. Equal names have equal hints.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "only a hint")]
+fn tag(bytes: &[u8], place: Range<usize>) -> u32 {
+    let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or_default());
+    // Of an empty name, whatever stands around it.
+    (place.len() as u32) << 16 ^ byte(place.start) << 8 ^ byte(place.end.wrapping_sub(1))
+}
+
+/// One of 64 for each tag: the upper bits of a product are well mixed.
+#[inline(always)]
+fn bit(tag: u32) -> u64 {
+    u64::from(tag).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 58
 }

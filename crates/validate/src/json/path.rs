@@ -2,18 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use super::string;
-
-/// Told of every step of the reader. `()` takes no notes.
-pub(super) trait Trace {
-    fn open(&mut self) {}
-    /// The name of a member, as it is written between its quotes.
-    fn key(&mut self, _raw: Range<usize>) {}
-    fn item(&mut self, _index: usize) {}
-    fn close(&mut self) {}
-}
-
-impl Trace for () {}
+use super::{string, trace::Trace};
 
 /// One step for each open object and array.
 #[derive(Debug, Default)]
@@ -28,11 +17,11 @@ enum Step {
 }
 
 impl Trace for Path {
-    fn open(&mut self) {
+    fn open(&mut self, _: bool) {
         self.0.push(Step::Begin);
     }
 
-    fn key(&mut self, raw: Range<usize>) {
+    fn key(&mut self, raw: Range<usize>, _: bool) {
         if let Some(last) = self.0.last_mut() {
             *last = Step::Key(raw);
         }
@@ -44,7 +33,7 @@ impl Trace for Path {
         }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, _: usize) {
         self.0.pop();
     }
 }

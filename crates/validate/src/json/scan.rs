@@ -1,6 +1,16 @@
 //! One pass over a document: its grammar, its limits, its names. Nothing is built, and nothing recurses.
+//!
+//! What is usual is looked for first: white space, of which most documents have none, is only seen where something
+//! else was due.
 
-use super::{fault::Fault, keys::Keys, path::Trace, string};
+use std::cell::Cell;
+
+use super::{
+    fault::Fault,
+    keys::{Keys, Seen},
+    string,
+    trace::{Scalar, Trace},
+};
 use crate::JsonLimits;
 
 /// An object or array whose end was not seen yet.
@@ -9,201 +19,236 @@ struct Open {
     object: bool,
     /// Members or items so far, the current one included.
     count: usize,
-    /// Where its names begin in [`Keys`].
-    mark: usize,
+    /// Its names so far.
+    seen: Seen,
+}
+
+/// What the reader of a document remembers.
+#[derive(Debug, Default)]
+struct Memory {
+    opened: Vec<Open>,
+    keys: Keys,
+}
+
+thread_local! {
+    /// That of the last document of this thread: most need no more.
+    static MEMORY: Cell<Memory> = const { Cell::new(Memory { opened: Vec::new(), keys: Keys::new() }) };
+}
+
+impl Memory {
+    /// The most names that a thread keeps room for.
+    const MOST: usize = 1024;
+
+    fn take() -> Self {
+        // While the thread is going away a fresh one does as well.
+        MEMORY.try_with(Cell::take).unwrap_or_default()
+    }
+
+    fn leave(mut self) {
+        if self.keys.capacity() <= Self::MOST {
+            self.opened.clear();
+            self.keys.clear();
+            let _ = MEMORY.try_with(|memory| memory.set(self));
+        }
+    }
 }
 
 /// Ok when `text` is one JSON value (RFC 8259) within `limits`, and no object in it has a name twice.
 pub(super) fn scan(text: &str, limits: &JsonLimits, trace: &mut impl Trace) -> Result<(), Fault> {
-    Scanner { bytes: text.as_bytes(), at: 0, limits, open: Vec::with_capacity(8), keys: Keys::new() }
-        .document(trace)
+    let mut memory = Memory::take();
+    let Memory { opened, keys } = &mut memory;
+    let scanned = scan_with(opened, keys, text, limits, trace);
+    memory.leave();
+    scanned
 }
 
-struct Scanner<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    limits: &'a JsonLimits,
-    open: Vec<Open>,
-    keys: Keys,
-}
-
-impl Scanner<'_> {
-    fn document(mut self, trace: &mut impl Trace) -> Result<(), Fault> {
+#[inline(always)]
+fn scan_with(
+    opened: &mut Vec<Open>,
+    keys: &mut Keys,
+    text: &str,
+    limits: &JsonLimits,
+    trace: &mut impl Trace,
+) -> Result<(), Fault> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        // Begin => a value is due.
+        let start = at;
+        match bytes.get(at) {
+            Some(b'"') => {
+                let (end, escaped) = string::end(bytes, start + 1)?;
+                if end - start > limits.max_string() + 1 {
+                    return Err(Fault::limit(start + 1, "too long a string", limits.max_string()));
+                }
+                trace.scalar(Scalar::String { escaped }, start + 1..end);
+                at = end + 1;
+            }
+            Some(b'0'..=b'9' | b'-') => {
+                let (end, exponent) = number(bytes, start)?;
+                if end - start > limits.max_number() {
+                    return Err(Fault::limit(start, "too long a number", limits.max_number()));
+                }
+                trace.scalar(Scalar::Number { exponent }, start..end);
+                at = end;
+            }
+            Some(bracket @ (b'{' | b'[')) => {
+                let object = *bracket == b'{';
+                if opened.len() == limits.max_depth() {
+                    return Err(Fault::limit(start, "too deep", limits.max_depth()));
+                }
+                trace.open(object);
+                at = space(bytes, start + 1);
+                if bytes.get(at) == Some(if object { &b'}' } else { &b']' }) {
+                    trace.close(0);
+                    at += 1;
+                } else {
+                    let mut open = Open { object, count: 1, seen: keys.open() };
+                    if object {
+                        at = key(bytes, at, limits, keys, &mut open.seen, trace)?;
+                    } else {
+                        trace.item(0);
+                    }
+                    opened.push(open);
+                    continue;
+                }
+            }
+            Some(b' ' | b'\n' | b'\r' | b'\t') => {
+                at = space(bytes, at);
+                continue;
+            }
+            Some(first) => {
+                let (kind, word) = literal(*first).ok_or(Fault::syntax(start, "a value"))?;
+                if !bytes[at..].starts_with(word) {
+                    return Err(Fault::syntax(start, "a value"));
+                }
+                at += word.len();
+                trace.scalar(kind, start..at);
+            }
+            None => return Err(Fault::syntax(start, "a value")),
+        }
+        // Value ended => the next one of the innermost object or array is due, or nothing.
         loop {
-            // Begin => a value is due.
-            self.skip_space();
-            let ended = match self.peek() {
-                Some(b'"') => self.string().map(|()| true),
-                Some(b'{') => self.open(true, trace),
-                Some(b'[') => self.open(false, trace),
-                Some(b'-' | b'0'..=b'9') => self.number().map(|()| true),
-                Some(b't') => self.literal(b"true"),
-                Some(b'f') => self.literal(b"false"),
-                Some(b'n') => self.literal(b"null"),
-                _ => Err(Fault::syntax(self.at, "a value")),
-            }?;
-            // Value ended => the next one of the innermost open object or array is due, or nothing.
-            if ended && !self.next(trace)? {
-                self.skip_space();
-                return match self.peek() {
-                    None => Ok(()),
-                    Some(_) => Err(Fault::syntax(self.at, "nothing after the value")),
+            let Some(open) = opened.last_mut() else {
+                at = space(bytes, at);
+                return if at == bytes.len() {
+                    Ok(())
+                } else {
+                    Err(Fault::syntax(at, "nothing after the value"))
                 };
-            }
-        }
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    #[inline]
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    /// Opens an object or array. Whether it ended at once.
-    #[inline]
-    fn open(&mut self, object: bool, trace: &mut impl Trace) -> Result<bool, Fault> {
-        if self.open.len() == self.limits.max_depth() {
-            return Err(Fault::limit(self.at, "too deep", self.limits.max_depth()));
-        }
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == Some(if object { b'}' } else { b']' }) {
-            self.at += 1;
-            return Ok(true);
-        }
-        trace.open();
-        self.open.push(Open { object, count: 1, mark: self.keys.mark() });
-        if object {
-            self.key(trace)?;
-        } else {
-            trace.item(0);
-        }
-        Ok(false)
-    }
-
-    /// After a value: goes to the next one, out of all objects and arrays that end here. Whether there is one.
-    #[inline]
-    fn next(&mut self, trace: &mut impl Trace) -> Result<bool, Fault> {
-        while let Some(open) = self.open.last_mut() {
-            while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.at) {
-                self.at += 1;
-            }
-            match (self.bytes.get(self.at), open.object) {
-                (Some(b','), object) => {
-                    if open.count == self.limits.max_members() {
-                        let what = if object { "too many members" } else { "too many items" };
-                        return Err(Fault::limit(self.at, what, self.limits.max_members()));
+            };
+            match bytes.get(at) {
+                Some(b',') => {
+                    if open.count == limits.max_members() {
+                        let what = if open.object { "too many members" } else { "too many items" };
+                        return Err(Fault::limit(at, what, limits.max_members()));
+                    }
+                    if open.object {
+                        at = key(bytes, at + 1, limits, keys, &mut open.seen, trace)?;
+                    } else {
+                        at += 1;
+                        trace.item(open.count);
                     }
                     open.count += 1;
-                    self.at += 1;
-                    if object {
-                        self.skip_space();
-                        self.key(trace)?;
-                    } else {
-                        trace.item(open.count - 1);
-                    }
-                    return Ok(true);
+                    break;
                 }
-                (Some(b'}'), true) => {
-                    if let Err(twice) = self.keys.close(self.bytes, open.mark) {
+                Some(b'}') if open.object => {
+                    if let Err(twice) = keys.close(bytes, open.seen) {
                         let at = twice.start;
-                        trace.key(twice);
+                        trace.key(twice, false);
                         return Err(Fault::duplicate(at));
                     }
                 }
-                (Some(b']'), false) => {}
-                (_, true) => return Err(Fault::syntax(self.at, "`,` or `}`")),
-                (_, false) => return Err(Fault::syntax(self.at, "`,` or `]`")),
+                Some(b']') if !open.object => {}
+                Some(b' ' | b'\n' | b'\r' | b'\t') => {
+                    at = space(bytes, at);
+                    continue;
+                }
+                _ if open.object => return Err(Fault::syntax(at, "`,` or `}`")),
+                _ => return Err(Fault::syntax(at, "`,` or `]`")),
             }
-            self.at += 1;
-            self.open.pop();
-            trace.close();
+            at += 1;
+            trace.close(open.count);
+            opened.pop();
         }
-        Ok(false)
     }
+}
 
-    /// The name of a member, and the colon after it.
-    #[inline]
-    fn key(&mut self, trace: &mut impl Trace) -> Result<(), Fault> {
-        if self.peek() != Some(b'"') {
-            return Err(Fault::syntax(self.at, "the name of a member"));
-        }
-        let start = self.at + 1;
-        let (end, escaped) = string::end(self.bytes, start)?;
-        if end - start > self.limits.max_key() {
-            return Err(Fault::limit(start, "too long a name", self.limits.max_key()));
-        }
-        self.keys.push(self.bytes, start..end, escaped);
-        trace.key(start..end);
-        self.at = end + 1;
-        self.skip_space();
-        if self.peek() != Some(b':') {
-            return Err(Fault::syntax(self.at, "`:`"));
-        }
-        self.at += 1;
-        Ok(())
+/// The place after the white space at `at`.
+#[inline(never)]
+fn space(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at += 1;
     }
+    at
+}
 
-    #[inline]
-    fn string(&mut self) -> Result<(), Fault> {
-        let start = self.at + 1;
-        let (end, _) = string::end(self.bytes, start)?;
-        if end - start > self.limits.max_string() {
-            return Err(Fault::limit(start, "too long a string", self.limits.max_string()));
-        }
-        self.at = end + 1;
-        Ok(())
+/// Where this very byte stands, after white space if need be.
+#[inline(always)]
+fn expect(bytes: &[u8], at: usize, byte: u8) -> Result<usize, usize> {
+    if bytes.get(at) == Some(&byte) {
+        return Ok(at);
     }
+    let at = space(bytes, at);
+    if bytes.get(at) == Some(&byte) { Ok(at) } else { Err(at) }
+}
 
-    #[inline]
-    fn number(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        if self.at - start > self.limits.max_number() {
-            return Err(Fault::limit(start, "too long a number", self.limits.max_number()));
-        }
-        Ok(())
+/// The name of a member, and the colon after it.
+#[inline(always)]
+fn key(
+    bytes: &[u8],
+    at: usize,
+    limits: &JsonLimits,
+    keys: &mut Keys,
+    seen: &mut Seen,
+    trace: &mut impl Trace,
+) -> Result<usize, Fault> {
+    let quote = expect(bytes, at, b'"').map_err(|at| Fault::syntax(at, "the name of a member"))?;
+    let start = quote + 1;
+    let (end, escaped) = string::end(bytes, start)?;
+    if end - start > limits.max_key() {
+        return Err(Fault::limit(start, "too long a name", limits.max_key()));
     }
+    keys.push(bytes, start..end, escaped, seen);
+    trace.key(start..end, escaped);
+    let colon = expect(bytes, end + 1, b':').map_err(|at| Fault::syntax(at, "`:`"))?;
+    Ok(colon + 1)
+}
 
-    /// One digit or more.
-    #[inline]
-    fn digits(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        if self.at == start { Err(Fault::syntax(start, "a digit")) } else { Ok(()) }
+/// Where a number ends, and whether it has an exponent.
+#[inline(always)]
+fn number(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
+    let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
+    at = match bytes.get(at) {
+        Some(b'0') => at + 1,
+        _ => digits(bytes, at)?,
+    };
+    if bytes.get(at) == Some(&b'.') {
+        at = digits(bytes, at + 1)?;
     }
+    if !matches!(bytes.get(at), Some(b'e' | b'E')) {
+        return Ok((at, false));
+    }
+    at += 1;
+    at += usize::from(matches!(bytes.get(at), Some(b'+' | b'-')));
+    Ok((digits(bytes, at)?, true))
+}
 
-    #[inline]
-    fn literal(&mut self, word: &'static [u8]) -> Result<bool, Fault> {
-        if !self.bytes[self.at..].starts_with(word) {
-            return Err(Fault::syntax(self.at, "a value"));
-        }
-        self.at += word.len();
-        Ok(true)
+/// One digit or more.
+#[inline(always)]
+fn digits(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+    let mut at = start;
+    while bytes.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    if at == start { Err(Fault::syntax(start, "a digit")) } else { Ok(at) }
+}
+
+fn literal(first: u8) -> Option<(Scalar, &'static [u8])> {
+    match first {
+        b't' => Some((Scalar::True, b"true")),
+        b'f' => Some((Scalar::False, b"false")),
+        b'n' => Some((Scalar::Null, b"null")),
+        _ => None,
     }
 }

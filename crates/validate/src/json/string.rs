@@ -1,21 +1,28 @@
 //! Strings: where they end, and what their escapes mean.
 
+use wide::u8x16;
+
 use super::fault::Fault;
 
 /// The index of the closing quote of the string whose first character is at `start`, and whether it has escapes.
 ///
 /// `bytes` is valid UTF-8 as a whole, so that only ASCII matters here.
-#[inline]
+#[inline(always)]
 pub(super) fn end(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
-    let mut at = start;
+    let at = plain(bytes, start);
+    if bytes.get(at) == Some(&b'"') { Ok((at, false)) } else { end_of_odd(bytes, at) }
+}
+
+/// The same from the first character that is not plain.
+#[inline(never)]
+fn end_of_odd(bytes: &[u8], mut at: usize) -> Result<(usize, bool), Fault> {
     let mut escaped = false;
     loop {
-        at = plain(bytes, at);
         match bytes.get(at) {
             Some(b'"') => return Ok((at, escaped)),
             Some(b'\\') => {
                 escaped = true;
-                at = escape(bytes, at)?;
+                at = plain(bytes, escape(bytes, at)?);
             }
             Some(_) => return Err(Fault::syntax(at, "no control character in a string")),
             None => return Err(Fault::syntax(at, "the end of a string")),
@@ -23,23 +30,20 @@ pub(super) fn end(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     }
 }
 
-/// The index of the next byte that is a quote, a backslash or a control character.
-#[inline]
+/// The index of the next byte that is a quote, a backslash or a control character. Sixteen bytes are looked at
+/// together.
+#[inline(always)]
 fn plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
-    while let Some((word, _)) = bytes[at..].split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of each byte that is zero; of the lowest marked byte, the only one that is used, exactly.
-        let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-        let quote = zero(word ^ (ONES * b'"' as u64));
-        let backslash = zero(word ^ (ONES * b'\\' as u64));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = quote | backslash | control;
+    let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+    let last_control = u8x16::splat(0x1f);
+    while let Some(Some(chunk)) = bytes.get(at..).map(<[u8]>::first_chunk::<16>) {
+        let chunk = u8x16::new(*chunk);
+        let control = chunk.min(last_control).simd_eq(chunk);
+        let found = (chunk.simd_eq(quote) | chunk.simd_eq(backslash) | control).to_bitmask();
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return at + found.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
     while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | ..0x20)) {
         at += 1;

@@ -6,7 +6,12 @@ use bartizan_core::{Rejection, Violation};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{SchemaError, SchemaOptions, violation};
+use super::{
+    SchemaError, SchemaOptions,
+    instance::{Document, Taped},
+    violation,
+};
+use crate::json::Tape;
 
 /// A compiled JSON Schema: draft 2020-12, 2019-09, 7, 6 or 4. Clones share it.
 ///
@@ -23,7 +28,13 @@ use super::{SchemaError, SchemaOptions, violation};
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct JsonSchema(Arc<Validator>);
+pub struct JsonSchema(Arc<Compiled>);
+
+/// The schema for documents in either form.
+struct Compiled {
+    built: Validator,
+    taped: Validator<Taped>,
+}
 
 impl JsonSchema {
     /// Compiles `schema` with the default options.
@@ -40,8 +51,13 @@ impl JsonSchema {
         SchemaOptions::default()
     }
 
-    pub(super) fn compiled(validator: Validator) -> Self {
-        Self(Arc::new(validator))
+    pub(super) fn compiled(built: Validator, taped: Validator<Taped>) -> Self {
+        Self(Arc::new(Compiled { built, taped }))
+    }
+
+    /// Whether the document `text`, whose values are on `tape`, is known to be valid without being built.
+    pub(super) fn is_valid(&self, text: &str, tape: &Tape) -> bool {
+        !tape.is_unusual() && self.0.taped.is_valid(Document::new(text, tape).root())
     }
 
     /// What is wrong with `document`: nothing, or up to 33 entries, of which a [`Rejection`] keeps 32 and says that
@@ -50,10 +66,11 @@ impl JsonSchema {
     /// A pointer names the value that is wrong; of a missing member, its parent. No entry repeats a value.
     pub fn violations(&self, document: &Value) -> Vec<Violation> {
         // Most documents are valid, and to see that is several times cheaper than to look for errors.
-        if self.0.is_valid(document) {
+        if self.0.built.is_valid(document) {
             return Vec::new();
         }
         self.0
+            .built
             .iter_errors(document)
             .flat_map(|error| violation::of(&error))
             .take(Rejection::MAX_VIOLATIONS + 1)
@@ -63,6 +80,6 @@ impl JsonSchema {
 
 impl fmt::Debug for JsonSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonSchema").field("draft", &self.0.draft()).finish_non_exhaustive()
+        f.debug_struct("JsonSchema").field("draft", &self.0.built.draft()).finish_non_exhaustive()
     }
 }

@@ -1,11 +1,12 @@
 //! The layer that demands a schema.
 
 use bartizan_core::Rejection;
+use bytes::Bytes;
 use http::request::Parts;
 use serde_json::Value;
 
 use super::JsonSchema;
-use crate::{ValidateLayer, check::Check, refusal};
+use crate::{JsonLimits, ValidateLayer, check::Check, json, refusal};
 
 /// Refuses bodies that break a JSON Schema, with every mistake at its place.
 ///
@@ -28,5 +29,12 @@ impl Check for BySchema {
         let document: Value = serde_json::from_str(text).map_err(|_| refusal::out_of_range())?;
         let violations = self.0.violations(&document);
         if violations.is_empty() { Ok(()) } else { Err(refusal::violates(violations)) }
+    }
+
+    // Most documents are valid, and to see that takes no more than a list of their values; the document is built to
+    // tell what is wrong with one.
+    fn read(&self, bytes: &Bytes, limits: &JsonLimits, head: &mut Parts) -> Result<(), Rejection> {
+        let (text, tape) = json::check_taped(bytes, limits).map_err(refusal::malformed)?;
+        if self.0.is_valid(text, &tape) { Ok(()) } else { self.body(text, head) }
     }
 }

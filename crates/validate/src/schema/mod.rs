@@ -1,6 +1,7 @@
 //! Bodies that a JSON Schema describes.
 
 mod compiled;
+mod instance;
 mod layer;
 mod options;
 mod violation;

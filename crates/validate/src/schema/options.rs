@@ -1,8 +1,8 @@
 //! How a schema is compiled.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::Arc};
 
-use jsonschema::{PatternOptions, Registry};
+use jsonschema::{PatternOptions, Registry, Retrieve, ValidationOptions, Validator, json::Json};
 use serde_json::Value;
 
 use super::JsonSchema;
@@ -106,12 +106,20 @@ impl SchemaOptions {
             registry = registry.add(uri, contents).map_err(document)?;
         }
         let registry = registry.prepare().map_err(document)?;
+        let built = self.compile(jsonschema::options().with_registry(&registry), schema)?;
+        let taped = self.compile(jsonschema::options_for().with_registry(&registry), schema)?;
+        Ok(JsonSchema::compiled(built, taped))
+    }
+
+    /// For documents in the form `F`.
+    fn compile<F: Json>(
+        &self,
+        options: ValidationOptions<'_, Arc<dyn Retrieve>, F>,
+        schema: &Value,
+    ) -> Result<Validator<F>, SchemaError> {
         let assert = self.formats == Formats::Assert;
-        let options = jsonschema::options()
-            .offline()
-            .with_registry(&registry)
-            .should_validate_formats(assert)
-            .should_ignore_unknown_formats(!assert);
+        let options =
+            options.offline().should_validate_formats(assert).should_ignore_unknown_formats(!assert);
         let options = match self.patterns {
             Patterns::Linear => options.with_pattern_options(PatternOptions::regex()),
             Patterns::Backtracking { steps: 0 } => return Err(SchemaError::Steps),
@@ -119,7 +127,6 @@ impl SchemaOptions {
                 options.with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(steps))
             }
         };
-        let validator = options.build(schema).map_err(|error| SchemaError::Schema(Box::new(error)))?;
-        Ok(JsonSchema::compiled(validator))
+        options.build(schema).map_err(|error| SchemaError::Schema(Box::new(error)))
     }
 }

@@ -47,6 +47,9 @@ impl<T: DeserializeOwned + Validate + Send + 'static> Check for Typed<T> {
         slot::put(&mut head.extensions, value);
         verdict.map_err(|errors| refusal::violates(rules::violations(&errors)))
     }
+
+    /// What comes next is the handler, which takes the value.
+    const TELLS: bool = false;
 }
 
 impl<T> fmt::Debug for Typed<T> {
