@@ -1,5 +1,7 @@
 //! Writing one line of JSON that is always whole, always one line and never too long.
 
+use wide::u8x16;
+
 /// The longest line, its line feed included.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
 
@@ -71,7 +73,9 @@ impl<'a> JsonLine<'a> {
     pub(crate) fn member_named(&mut self, prefix: &str, key: &str, write: impl FnOnce(Value<'_, 'a>)) {
         let before = self.buffer.len();
         self.buffer.extend_from_slice(b",\"");
-        escape(self.buffer, prefix);
+        if !prefix.is_empty() {
+            escape(self.buffer, prefix);
+        }
         self.text(key);
         self.buffer.extend_from_slice(b"\":");
         write(Value(self));
@@ -185,30 +189,35 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Whether all characters stand for themselves, as nearly always. Eight at a time, or four and four; those at the end
-/// may overlap with those before.
+/// Whether all characters stand for themselves, as nearly always. Sixteen at a time, or two halves of a shorter text;
+/// those at the end may overlap with those before.
 #[inline]
 fn are_plain(text: &[u8]) -> bool {
     if let Some(last) = text.last_chunk() {
-        let chunks = text.as_chunks().0.iter().fold(0, |odd, chunk| odd | odd_of_eight(*chunk));
-        return chunks | odd_of_eight(*last) == 0;
+        let odd = |chunk: &[u8; 16]| odd_of_sixteen(u8x16::new(*chunk));
+        return text.as_chunks().0.iter().fold(odd(last), |found, chunk| found | odd(chunk)) == 0;
     }
-    if let (Some([a, b, c, d]), Some([e, f, g, h])) = (text.first_chunk(), text.last_chunk()) {
-        return odd_of_eight([*a, *b, *c, *d, *e, *f, *g, *h]) == 0;
+    let mut joined = [b' '; 16];
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        joined[..8].copy_from_slice(first);
+        joined[8..].copy_from_slice(last);
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        joined[..4].copy_from_slice(first);
+        joined[4..8].copy_from_slice(last);
+    } else {
+        return text.iter().all(|byte| is_plain(*byte));
     }
-    text.iter().all(|byte| is_plain(*byte))
+    odd_of_sixteen(u8x16::new(joined)) == 0
 }
 
-/// Zero when all eight characters are plain.
+/// Zero when all sixteen characters are plain.
 #[inline]
-fn odd_of_eight(bytes: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let bytes = u64::from_ne_bytes(bytes);
-    // The high bit of a byte that is less than `than`, if no byte has its high bit set.
-    let less = |bytes: u64, than: u8| bytes.wrapping_sub(ONES * u64::from(than)) & !bytes;
-    let equal = |byte: u8| less(bytes ^ (ONES * u64::from(byte)), 1);
-    (bytes | less(bytes, b' ') | equal(b'"') | equal(b'\\') | equal(0x7f)) & HIGH
+fn odd_of_sixteen(bytes: u8x16) -> u32 {
+    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    let beyond = bytes.max(u8x16::splat(0x7f)).simd_eq(bytes);
+    let quote = bytes.simd_eq(u8x16::splat(b'"'));
+    let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
+    (control | beyond | quote | backslash).to_bitmask()
 }
 
 /// Appends `text`, escaped so that no reader of the log, a terminal included, takes any of it for a command: beside
@@ -305,10 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn eight_characters_are_looked_at_as_each_of_them_is() {
+    fn characters_are_looked_at_together_as_each_of_them_is() {
         for byte in 0..=u8::MAX {
-            for place in 0..19 {
-                let mut text = [b'x'; 19];
+            for place in 0..40 {
+                let mut text = [b'x'; 40];
                 text[place] = byte;
                 assert_eq!(are_plain(&text), is_plain(byte), "{byte} at {place}");
                 assert_eq!(are_plain(&text[..=place]), is_plain(byte), "{byte} at the end of {place}");
