@@ -54,6 +54,8 @@ pub struct RequestEvent {
 
 impl RequestEvent {
     const MAX_FACTS: usize = 64;
+    /// What a whole stack records of a request that passes: room for them is taken at once.
+    const USUAL_FACTS: usize = 8;
     const MAX_TEXT: usize = 256;
 
     /// Starts keeping facts. Called by the layer that will write them.
@@ -88,6 +90,9 @@ impl RequestEvent {
         if let Some((_, known)) = facts.iter_mut().find(|(known, _)| *known == name) {
             *known = fact;
         } else if facts.len() < Self::MAX_FACTS {
+            if facts.capacity() == 0 {
+                facts.reserve_exact(Self::USUAL_FACTS);
+            }
             facts.push((name, fact));
         }
     }

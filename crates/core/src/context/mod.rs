@@ -10,7 +10,10 @@ mod trace;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -57,6 +60,8 @@ struct Inner {
     principal: OnceLock<Principal>,
     client_addr: OnceLock<ClientAddr>,
     route: OnceLock<MatchedRoute>,
+    /// There was none when it was looked for. To note that in `route` would cost more than all the looking.
+    unrouted: AtomicBool,
     deadline: Mutex<Option<Deadline>>,
     /// Read when the context is made: nearly every layer wants it, and then it is there without a lock.
     arrived: Option<Instant>,
@@ -171,12 +176,22 @@ impl RequestContext {
 
     /// The route template or gRPC method, if a layer that could see it noted it.
     pub fn route(&self) -> Option<&MatchedRoute> {
-        self.0.route.get()
+        let unrouted = || self.0.unrouted.load(Relaxed).then_some(MatchedRoute::none());
+        self.0.route.get().or_else(unrouted)
     }
 
     /// The route of `request`, whose context this is: read once, and noted for those who only have the context.
     pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
-        self.0.route.get_or_init(|| MatchedRoute::of_protocol(self.0.protocol, request))
+        if let Some(known) = self.route() {
+            return known;
+        }
+        match MatchedRoute::found(self.0.protocol, request) {
+            Some(route) => self.0.route.get_or_init(|| route),
+            None => {
+                self.0.unrouted.store(true, Relaxed);
+                MatchedRoute::none()
+            }
+        }
     }
 
     /// When the request must be done.

@@ -37,25 +37,35 @@ impl MatchedRoute {
     /// The route of `request`: a template inserted into its extensions as a `MatchedRoute` first, then axum's,
     /// then the gRPC method.
     pub fn of<B>(request: &Request<B>) -> Self {
-        Self::of_protocol(Protocol::of(request), request)
+        Self::found(Protocol::of(request), request).unwrap_or(Self(Repr::Other))
     }
 
-    /// The same for a request whose protocol is known.
-    pub(crate) fn of_protocol<B>(protocol: Protocol, request: &Request<B>) -> Self {
-        if let Some(route) = request.extensions().get::<Self>() {
-            return route.clone();
+    /// No route.
+    pub(crate) fn none() -> &'static Self {
+        static NONE: MatchedRoute = MatchedRoute(Repr::Other);
+        &NONE
+    }
+
+    /// The route of a request whose protocol is known, if it has one.
+    #[inline]
+    pub(crate) fn found<B>(protocol: Protocol, request: &Request<B>) -> Option<Self> {
+        let extensions = request.extensions();
+        if !extensions.is_empty() {
+            if let Some(route) = extensions.get::<Self>() {
+                return Some(route.clone());
+            }
+            #[cfg(feature = "axum")]
+            if !protocol.is_grpc()
+                && let Some(path) = extensions.get::<axum::extract::MatchedPath>()
+            {
+                return Some(Self(Repr::Axum(path.clone())));
+            }
         }
         if protocol.is_grpc() {
-            return match request.uri().path_and_query() {
-                Some(path) if is_grpc_method(path.path()) => Self(Repr::Grpc(path.clone())),
-                _ => Self(Repr::Other),
-            };
+            let path = request.uri().path_and_query().filter(|path| is_grpc_method(path.path()))?;
+            return Some(Self(Repr::Grpc(path.clone())));
         }
-        #[cfg(feature = "axum")]
-        if let Some(path) = request.extensions().get::<axum::extract::MatchedPath>() {
-            return Self(Repr::Axum(path.clone()));
-        }
-        Self(Repr::Other)
+        None
     }
 
     /// The template or method; [`OTHER`](Self::OTHER) without one.
