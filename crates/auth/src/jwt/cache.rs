@@ -53,9 +53,16 @@ pub(crate) struct Cache<C> {
 }
 
 struct Slot<C> {
-    /// The hash of the token in it. A hint: the token itself is compared.
+    /// The hash of the token in it; zero while there never was one. A hint: the token itself is compared.
     tag: AtomicU64,
     entry: ArcSwapOption<Entry<C>>,
+}
+
+impl<C> Slot<C> {
+    /// The entry. To find that a slot was never used takes no more than its tag.
+    fn load(&self) -> Guard<Option<Arc<Entry<C>>>> {
+        if self.tag.load(Ordering::Relaxed) == 0 { Guard::from_inner(None) } else { self.entry.load() }
+    }
 }
 
 struct Entry<C> {
@@ -147,7 +154,7 @@ impl<C: ClaimsShape> Cache<C> {
     /// that soonest will not be.
     fn place_for(&self, hash: u64, token: &[u8], is_good: impl Fn(&Entry<C>) -> bool) -> &Slot<C> {
         let set = self.set(hash);
-        let rank = |slot: &&Slot<C>| match slot.entry.load().as_deref() {
+        let rank = |slot: &&Slot<C>| match slot.load().as_deref() {
             Some(entry) if **entry.token == *token => (0, Duration::ZERO),
             None => (1, Duration::ZERO),
             Some(entry) if !is_good(entry) => (2, Duration::ZERO),
@@ -169,7 +176,7 @@ impl<C: ClaimsShape> Cache<C> {
     /// Takes out what is good no more, a little at a time.
     fn sweep(&self, is_good: impl Fn(&Entry<C>) -> bool) {
         for slot in (0..SWEEP).flat_map(|_| self.next_set()) {
-            let found = slot.entry.load();
+            let found = slot.load();
             if found.as_deref().is_some_and(|entry| !is_good(entry)) {
                 self.remove(slot, &found);
             }

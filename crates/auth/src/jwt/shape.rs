@@ -90,12 +90,9 @@ pub(super) fn principal(claims: &Claims<'_>, issuer: &str) -> PrincipalBuilder {
         Some(client) if client == subject => Principal::service(subject),
         _ => Principal::user(subject),
     };
-    // Counted first: a slice of the right size is allocated once.
-    let mut scopes: Vec<Box<str>> = Vec::with_capacity(claims.scopes().count());
-    scopes.extend(claims.scopes().map(Box::from));
     // A token that is bound to a key is accepted under no other scheme.
     let scheme = if claims.confirmation.key.is_some() { Scheme::Dpop } else { Scheme::Bearer };
-    principal = principal.issuer(issuer).auth_scheme(scheme.as_str()).scopes(scopes);
+    principal = principal.issuer(issuer).auth_scheme(scheme.as_str()).scopes(claims.scopes());
     if !claims.roles.is_empty() {
         principal = principal.roles(claims.roles.iter());
     }

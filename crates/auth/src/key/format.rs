@@ -127,7 +127,9 @@ const VALUES: [u8; 256] = {
 
 /// A name that may stand in logs and headers: 1 to `max` bytes without control characters.
 pub(crate) fn is_text(text: &str, max: usize) -> bool {
-    (1..=max).contains(&text.len()) && !text.chars().any(char::is_control)
+    // Most are ASCII, which is looked at without a branch for each character.
+    let is_ascii = |text: &str| text.bytes().fold(true, |all, byte| all & matches!(byte, b' '..=b'~'));
+    (1..=max).contains(&text.len()) && (is_ascii(text) || !text.chars().any(char::is_control))
 }
 
 #[cfg(test)]

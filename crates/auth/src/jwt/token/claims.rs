@@ -55,7 +55,9 @@ impl<'a> Claims<'a> {
     /// When it is not one JSON object without repetitions, or a claim is of the wrong type.
     pub(crate) fn read(json: &'a str, names: &ClaimNames) -> Result<Self, Failure> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let claims = ClaimsSeed(names).deserialize(&mut deserializer).map_err(|error| failure(&error))?;
+        let mut claims = Self::default();
+        let into = ReadInto { claims: &mut claims, names };
+        into.deserialize(&mut deserializer).map_err(|error| failure(&error))?;
         deserializer.end().map_err(|error| failure(&error))?;
         Ok(claims)
     }
@@ -75,25 +77,29 @@ fn failure(error: &serde_json::Error) -> Failure {
     if error.is_data() { Failure::InvalidClaims } else { Failure::Malformed }
 }
 
-struct ClaimsSeed<'n>(&'n ClaimNames);
+/// Reads claims to where they stay: they are large, and each step of a parser would move them.
+struct ReadInto<'c, 'de> {
+    claims: &'c mut Claims<'de>,
+    names: &'c ClaimNames,
+}
 
-impl<'de> DeserializeSeed<'de> for ClaimsSeed<'_> {
-    type Value = Claims<'de>;
+impl<'de> DeserializeSeed<'de> for ReadInto<'_, 'de> {
+    type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for ClaimsSeed<'_> {
-    type Value = Claims<'de>;
+impl<'de> Visitor<'de> for ReadInto<'_, 'de> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("claims")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut claims = Claims::default();
+        let Self { claims, names: places } = self;
         let mut names = Names::new();
         while let Some(Text(name)) = members.next_key()? {
             names.add(&name)?;
@@ -114,15 +120,15 @@ impl<'de> Visitor<'de> for ClaimsSeed<'_> {
                     members.next_value::<Ignored>()?;
                     claims.is_no_access_token = true;
                 }
-                name if name == &*self.0.roles => claims.roles = members.next_value()?,
-                name if Some(name) == self.0.tenant.as_deref() => claims.tenant = text(&mut members)?,
-                name if Some(name) == self.0.tier.as_deref() => claims.tier = text(&mut members)?,
+                name if name == &*places.roles => claims.roles = members.next_value()?,
+                name if Some(name) == places.tenant.as_deref() => claims.tenant = text(&mut members)?,
+                name if Some(name) == places.tier.as_deref() => claims.tier = text(&mut members)?,
                 _ => {
                     members.next_value::<Ignored>()?;
                 }
             }
         }
-        Ok(claims)
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The compact form (RFC 7515 section 3.1), and nothing but it.
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use memchr::memchr;
 
 use crate::Failure;
@@ -45,8 +45,16 @@ pub(crate) fn decode_signature<'a>(
     encoded: &[u8],
     buffer: &'a mut [u8; MAX_SIGNATURE],
 ) -> Result<&'a [u8], Failure> {
-    let len = BASE64_URL_SAFE_NO_PAD.decode_slice(encoded, buffer).map_err(|_| Failure::Malformed)?;
+    let len = decode_into(encoded, buffer)?;
     Ok(&buffer[..len])
+}
+
+/// Strictly: no padding, no whitespace, no other alphabet, no bits left over (RFC 7515 section 2).
+fn decode_into(encoded: &[u8], buffer: &mut [u8]) -> Result<usize, Failure> {
+    let len = URL_SAFE_NO_PAD.decoded_length(encoded).map_err(|_| Failure::Malformed)?;
+    let out = buffer.get_mut(..len).ok_or(Failure::Malformed)?;
+    URL_SAFE_NO_PAD.decode(encoded, out.as_out()).map_err(|_| Failure::Malformed)?;
+    Ok(len)
 }
 
 /// A decoded part, on the stack where it is short.
@@ -57,15 +65,14 @@ pub(crate) struct Segment<const N: usize> {
 }
 
 impl<const N: usize> Segment<N> {
-    /// Strictly: no padding, no whitespace, no other alphabet, no bits left over (RFC 7515 section 2).
     pub(crate) fn decode(encoded: &[u8]) -> Result<Self, Failure> {
         let mut segment = Self { short: [0; N], len: 0, long: Vec::new() };
         if encoded.len() <= N {
-            segment.len = BASE64_URL_SAFE_NO_PAD
-                .decode_slice(encoded, &mut segment.short)
-                .map_err(|_| Failure::Malformed)?;
+            segment.len = decode_into(encoded, &mut segment.short)?;
         } else {
-            segment.long = BASE64_URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Failure::Malformed)?;
+            segment.long = vec![0; encoded.len()];
+            let len = decode_into(encoded, &mut segment.long)?;
+            segment.long.truncate(len);
         }
         Ok(segment)
     }
@@ -79,6 +86,8 @@ impl<const N: usize> Segment<N> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
     use super::*;
 
     fn decodes(token: &str) -> bool {
