@@ -12,6 +12,7 @@
 
 mod bare;
 mod budget;
+mod loopback;
 mod prepared;
 mod rows;
 mod scaling;
@@ -20,6 +21,7 @@ mod scenario;
 pub use self::{
     bare::Bare,
     budget::{Budget, Ceiling},
+    loopback::Loopback,
     prepared::{BATCH, Body, Prepared},
     scaling::{Together, requests_per_second},
     scenario::{Arm, Scenario},

@@ -9,6 +9,7 @@ use std::{
 };
 
 use aws_lc_rs::{
+    hmac,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
@@ -118,7 +119,7 @@ impl KeySource for Restless {
     }
 }
 
-/// An RSA key, and a token such as issuers write.
+/// An RSA key, with which an issuer signs its tokens.
 pub(crate) struct Issuer(RsaKeyPair);
 
 impl Issuer {
@@ -144,19 +145,14 @@ impl Issuer {
         KeySet::from(key.with_kid(KID).expect("a short name"))
     }
 
-    fn authorization(&self) -> HeaderValue {
-        let header = format!(r#"{{"alg":"RS256","typ":"at+jwt","kid":"{KID}"}}"#);
-        let claims = format!(
-            r#"{{"iss":"{ISSUER}","sub":"auth0|5f7c8ec7c33c6c004bbafe82","aud":"{AUDIENCE}","iat":1767225600,"exp":4102444800,"jti":"ce4fd9b1-a8ab-4b68-a2a4-2e6aafdb7b6d","client_id":"web","scope":"orders:read orders:write"}}"#
-        );
-        let signed =
-            format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), BASE64_URL_SAFE_NO_PAD.encode(claims));
-        let mut signature = vec![0; self.0.public_modulus_len()];
-        self.0
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
-            .expect("the buffer has the length of a signature");
-        let token = format!("Bearer {signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature));
-        HeaderValue::try_from(token).expect("a token is visible ASCII")
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        authorization("RS256", |signed| {
+            let mut signature = vec![0; self.0.public_modulus_len()];
+            self.0
+                .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed, &mut signature)
+                .expect("the buffer has the length of a signature");
+            signature
+        })
     }
 
     pub(crate) fn request(&self) -> impl Fn() -> Request<Body> + 'static + use<> {
@@ -167,4 +163,35 @@ impl Issuer {
             request
         }
     }
+}
+
+/// A secret that the service shares with who issues its tokens.
+pub(crate) struct Secret([u8; 32]);
+
+impl Secret {
+    pub(crate) fn new() -> Self {
+        Self(*b"32 bytes that two services share")
+    }
+
+    pub(crate) fn keys(&self) -> KeySet {
+        let key = VerifyingKey::from_secret(Algorithm::Hs256, &self.0).expect("it is long enough");
+        KeySet::from(key.with_kid(KID).expect("a short name"))
+    }
+
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        authorization("HS256", |signed| hmac::sign(&key, signed).as_ref().to_vec())
+    }
+}
+
+/// The header that carries a token such as issuers write.
+fn authorization(algorithm: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> HeaderValue {
+    let header = format!(r#"{{"alg":"{algorithm}","typ":"at+jwt","kid":"{KID}"}}"#);
+    let claims = format!(
+        r#"{{"iss":"{ISSUER}","sub":"auth0|5f7c8ec7c33c6c004bbafe82","aud":"{AUDIENCE}","iat":1767225600,"exp":4102444800,"jti":"ce4fd9b1-a8ab-4b68-a2a4-2e6aafdb7b6d","client_id":"web","scope":"orders:read orders:write"}}"#
+    );
+    let signed =
+        format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), BASE64_URL_SAFE_NO_PAD.encode(claims));
+    let signature = BASE64_URL_SAFE_NO_PAD.encode(sign(signed.as_bytes()));
+    HeaderValue::try_from(format!("Bearer {signed}.{signature}")).expect("a token is visible ASCII")
 }

@@ -18,7 +18,7 @@ mod require;
 mod retry;
 mod trace_context;
 mod validate;
-mod whole_stack;
+pub(crate) mod whole_stack;
 
 use crate::Scenario;
 
