@@ -274,19 +274,40 @@ impl RedisStore {
         let Some(call) = Call::settle(&self.inner.settings.prefix, asked, charge, self.time()) else {
             return true;
         };
+        let owed = Owed { shared: Arc::clone(shared), note: *note, is_paid: false };
         let permit = Arc::clone(&self.inner.settling).try_acquire_owned();
-        let (Ok(permit), Some(runtime), false) = (permit, self.inner.runtime.get(), self.is_down()) else {
-            limit.telemetry.unsettled();
-            return true;
-        };
-        let (store, shared, note) = (self.clone(), Arc::clone(shared), *note);
+        // Bodies end anywhere; the runtime that serves requests is one that lasts.
+        let runtime = Handle::try_current().ok().or_else(|| self.inner.runtime.get().cloned());
+        let (Ok(permit), Some(runtime), false) = (permit, runtime, self.is_down()) else { return true };
+        let store = self.clone();
         runtime.spawn(async move {
-            if store.send(&call).await.is_err() {
-                shared.limit(&note).telemetry.unsettled();
+            if store.send(&call).await.is_ok() {
+                owed.pay();
             }
             drop(permit);
         });
         true
+    }
+}
+
+/// A charge or a refund that Redis does not know of yet. Dropped so, it is lost.
+struct Owed {
+    shared: Arc<Shared>,
+    note: Note,
+    is_paid: bool,
+}
+
+impl Owed {
+    fn pay(mut self) {
+        self.is_paid = true;
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if !self.is_paid {
+            self.shared.limit(&self.note).telemetry.unsettled();
+        }
     }
 }
 

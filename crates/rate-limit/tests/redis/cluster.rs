@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bartizan_rate_limit::{
-    FailureMode, HeaderFields, PerPrincipal, PerTenant, RateLimitLayer, RedisRateLimitLayer, RedisStore,
+    Charge, FailureMode, HeaderFields, PerPrincipal, PerTenant, RateLimitLayer, RedisRateLimitLayer,
+    RedisStore,
 };
-use bartizan_testkit::RedisCluster;
+use bartizan_testkit::{RedisCluster, RedisServer};
 use http::StatusCode;
 
 use crate::{by, passes, scripts, send, status, until};
@@ -16,6 +17,11 @@ fn store(cluster: &RedisCluster) -> RedisStore {
 
 fn all_scripts(cluster: &mut RedisCluster) -> usize {
     cluster.nodes().iter().map(scripts).sum()
+}
+
+/// How many keys of limits a node has.
+fn keys(node: &RedisServer) -> String {
+    node.command(&["EVAL", "return #redis.call('KEYS', '*:per-*')", "0"])
 }
 
 fn remaining(field: &str, name: &str) -> u32 {
@@ -76,31 +82,38 @@ fn left_of(store: &RedisStore) -> RedisRateLimitLayer<PerPrincipal> {
 #[tokio::test]
 async fn rl_12_limits_that_share_a_slot_are_decided_by_one_script() {
     let mut cluster = RedisCluster::start();
-    let layer = RateLimitLayer::new("1/h burst 50".parse().unwrap())
-        .by(PerPrincipal)
-        .and("1/h burst 3".parse().unwrap())
-        .by(PerTenant)
-        .with_headers(HeaderFields::new())
-        .with_charge(|_| bartizan_rate_limit::Charge::More(1))
-        .in_redis(&store(&cluster))
-        .unwrap()
-        .with_slot_by(PerTenant);
+    let store = store(&cluster);
+    let of = |cost: u32| {
+        RateLimitLayer::new("1/h burst 50".parse().unwrap())
+            .by(PerPrincipal)
+            .with_cost_by(move |_| cost)
+            .and("1/h burst 3".parse().unwrap())
+            .by(PerTenant)
+            .with_cost_by(move |_| cost)
+            .with_charge(move |_| Charge::More(cost))
+            .with_headers(HeaderFields::new())
+            .in_redis(&store)
+            .unwrap()
+            .with_slot_by(PerTenant)
+    };
+    let (layer, look) = (of(1), of(0));
     assert_eq!(status(&layer, by("ada")).await, StatusCode::OK);
     until("the charge is made, under the same tag", async || {
-        let refused = send(&layer, by("ada")).await;
-        refused.status() == StatusCode::TOO_MANY_REQUESTS
+        let response = send(&look, by("ada")).await;
+        remaining(response.headers()["ratelimit"].to_str().unwrap(), "per-tenant") == 1
     })
     .await;
+    assert_eq!(passes(&layer, 3, || by("bob")).await, 1);
     let before = all_scripts(&mut cluster);
     for _ in 0..10 {
         let refused = send(&layer, by("ada")).await;
         let field = refused.headers()["ratelimit"].to_str().unwrap();
         assert_eq!(remaining(field, "per-tenant"), 0);
-        assert!(remaining(field, "per-principal") < 50);
+        assert_eq!(remaining(field, "per-principal"), 49);
     }
     assert_eq!(all_scripts(&mut cluster) - before, 10);
-    let used: Vec<_> = cluster.nodes().iter().filter(|node| node.command(&["DBSIZE"]) == ":2").collect();
-    assert_eq!(used.len(), 1, "both limits are on one node");
+    let used: Vec<_> = cluster.nodes().iter().map(|node| keys(node)).filter(|keys| *keys != ":0").collect();
+    assert_eq!(used, [":3"], "of two callers and their tenant, all on one node");
 }
 
 #[tokio::test]

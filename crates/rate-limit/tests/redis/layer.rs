@@ -10,7 +10,7 @@ use std::{
 use bartizan_core::{Clock, ManualClock, Rejection, RequestContext};
 use bartizan_rate_limit::{
     Charge, FailureMode, HeaderFields, KeyExtractor, PerHeader, PerMethod, PerPrincipal, PerTenant, Rate,
-    RateLimitLayer, RedisStore,
+    RateLimitLayer, RedisRateLimitLayer, RedisStore,
 };
 use bartizan_testkit::RedisServer;
 use http::{HeaderName, Request, Response, StatusCode};
@@ -20,6 +20,20 @@ use crate::{by, passes, patient, scripts, send, status, until};
 
 fn rate(text: &str) -> Rate {
     text.parse().unwrap()
+}
+
+/// Looks at a limit by principal, and takes nothing.
+fn look(store: &RedisStore, text: &str) -> RedisRateLimitLayer<PerPrincipal> {
+    let layer = RateLimitLayer::new(rate(text)).by(PerPrincipal).with_headers(HeaderFields::new());
+    layer.with_cost_by(|_| 0).in_redis(store).unwrap()
+}
+
+/// What ada has left.
+async fn left(look: &RedisRateLimitLayer<PerPrincipal>) -> u32 {
+    let response = send(look, by("ada")).await;
+    let field = response.headers()["ratelimit"].to_str().unwrap().to_owned();
+    let (_, remaining) = field.split_once(";r=").unwrap();
+    remaining.split(';').next().unwrap().parse().unwrap()
 }
 
 #[tokio::test]
@@ -106,19 +120,13 @@ async fn charges_and_refunds_reach_redis_after_the_response() {
     let store = patient(&server);
     let limit =
         || RateLimitLayer::new(rate("1/h burst 10")).by(PerPrincipal).with_headers(HeaderFields::new());
-    let left = limit().with_cost_by(|_| 0).in_redis(&store).unwrap();
-    let remaining = async || -> u32 {
-        let response = send(&left, by("ada")).await;
-        let field = response.headers()["ratelimit"].to_str().unwrap().to_owned();
-        let (_, remaining) = field.split_once(";r=").unwrap();
-        remaining.split(';').next().unwrap().parse().unwrap()
-    };
+    let look = look(&store, "1/h burst 10");
     let charged = limit().with_charge(|_| Charge::More(3)).in_redis(&store).unwrap();
     assert_eq!(status(&charged, by("ada")).await, StatusCode::OK);
-    until("the charge is made", async || remaining().await == 6).await;
+    until("the charge is made", async || left(&look).await == 6).await;
     let free = limit().with_charge(|_| Charge::Refund(1)).in_redis(&store).unwrap();
     assert_eq!(status(&free, by("ada")).await, StatusCode::OK);
-    until("it is given back", async || remaining().await == 6).await;
+    until("it is given back", async || left(&look).await == 6).await;
 
     // Guessing costs more, as it does in memory.
     let guarded = limit().with_failed_credential_charge(4).in_redis(&store).unwrap();
@@ -133,7 +141,7 @@ async fn charges_and_refunds_reach_redis_after_the_response() {
         response.map(|_: bartizan_rate_limit::LimitedBody<bartizan_core::ResponseBody<String>>| ())
     };
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-    until("a guess costs four more", async || remaining().await == 1).await;
+    until("a guess costs four more", async || left(&look).await == 1).await;
 }
 
 #[tokio::test]
@@ -320,7 +328,24 @@ async fn a_user_with_few_rights_is_enough() {
     let layer = RateLimitLayer::new(rate("1/h burst 4")).by(PerPrincipal).with_charge(|_| Charge::More(1));
     let layer = layer.in_redis(&store).unwrap().with_failure_mode(FailureMode::Closed);
     assert_eq!(status(&layer, by("ada")).await, StatusCode::OK);
-    until("charges are made too", async || passes(&layer, 1, || by("ada")).await == 0).await;
+    let look = look(&store, "1/h burst 4");
+    until("the charge is made too", async || left(&look).await == 2).await;
     let elsewhere = store.with_prefix("elsewhere").unwrap();
     assert!(elsewhere.connect().await.is_err(), "and it cannot do more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_body_that_ends_outside_of_the_runtime_is_charged_too() {
+    let server = RedisServer::start();
+    let layer = RateLimitLayer::new(rate("1/h burst 4"))
+        .by(PerPrincipal)
+        .with_charge(|_| Charge::More(3))
+        .in_redis(&patient(&server))
+        .unwrap();
+    let inner =
+        service_fn(async |_: Request<String>| Ok::<_, Infallible>(Response::new(String::from("body"))));
+    let Ok(response) = layer.layer(inner).oneshot(by("ada")).await;
+    std::thread::spawn(move || drop(response)).join().unwrap();
+    let look = look(&patient(&server), "1/h burst 4");
+    until("the charge is made", async || left(&look).await == 0).await;
 }
