@@ -112,7 +112,7 @@ async fn rl_12_limits_that_share_a_slot_are_decided_by_one_script() {
         assert_eq!(remaining(field, "per-principal"), 49);
     }
     assert_eq!(all_scripts(&mut cluster) - before, 10);
-    let used: Vec<_> = cluster.nodes().iter().map(|node| keys(node)).filter(|keys| *keys != ":0").collect();
+    let used: Vec<_> = cluster.nodes().iter().map(keys).filter(|keys| *keys != ":0").collect();
     assert_eq!(used, [":3"], "of two callers and their tenant, all on one node");
 }
 
