@@ -81,7 +81,7 @@
 //! - **Away.** A request waits for 50 ms at most (`RedisStore::with_timeout`), connection included. What becomes of it
 //!   then says `FailureMode`: it passes (the default), is refused with 503, or is decided by a limit in memory of the
 //!   same settings. After three failures in a row nobody waits any more: one task looks for Redis, about once a second,
-//!   asks sentinels again, and takes it back once it takes writes in time. Each request that Redis did not decide is
+//!   asks sentinels again, and takes it back once it decides in time. Each request that Redis did not decide is
 //!   counted, and the fault is reported once.
 //! - **A flood** from few callers need not reach Redis: `RedisRateLimitLayer::with_local_refusals`.
 //! - **Keys** are named `bartizan:<limit>:b:<digest>`, for a sliding window `w`, and hold a few numbers until the

@@ -4,15 +4,16 @@
 //! With the first request. It waits, within its own timeout.
 //!
 //! ## Connecting => Up | Down
-//! Up once the server has taken a write, and in time, so that a replica, a server without memory, or one that is too
-//! slow to be of use, does not count.
+//! Up once the server has made a decision, and in time, so that a replica, a server without memory, one that forbids
+//! scripts, or one that is too slow to be of use, does not count.
 //!
 //! ## Up => Down
 //! After some failures in a row. From then on a request finds out from one load that there is no Redis.
 //!
 //! ## Down => Up
 //! One task connects again and again, ever more slowly, and anew each time: what hung may hang for ever, and the
-//! master may be another one by now. No request takes part in that.
+//! master may be another one by now. No request takes part in that. A connection that did not last is no reason to
+//! hurry.
 
 use std::{
     fmt,
@@ -45,7 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// The way to Redis, shared by all layers of a store.
 pub(super) struct Link {
     target: Target,
-    /// What the keys start with whose writes show that the server works.
+    /// What the keys start with whose decisions show that the server works.
     probe: String,
     /// How long a request may wait.
     timeout: Duration,
@@ -61,9 +62,10 @@ enum State {
     Down,
 }
 
-/// One connection, and how often it has failed in a row.
+/// One connection, since when it is there, and how often it has failed in a row.
 struct Line {
     connection: Connection,
+    since: Instant,
     failures: AtomicU32,
 }
 
@@ -149,7 +151,7 @@ impl Link {
             idle
         });
         if starts {
-            tokio::spawn(connect(Arc::downgrade(self)));
+            tokio::spawn(connect(Arc::downgrade(self), Duration::ZERO));
         }
     }
 
@@ -165,18 +167,20 @@ impl Link {
         });
         if down {
             self.away.report();
-            tokio::spawn(connect(Arc::downgrade(self)));
+            let lasted = line.since.elapsed() >= LONGEST_PAUSE;
+            let pause = if lasted { Duration::ZERO } else { LONGEST_PAUSE };
+            tokio::spawn(connect(Arc::downgrade(self), pause));
         }
     }
 
-    /// Connects, and sees that the server takes writes: of a cluster one of its masters.
+    /// Connects, and sees that the server decides: of a cluster one of its masters.
     async fn open(&self) -> Result<Connection, Failure> {
         let mut connection = self.target.connect().await.map_err(|_| Failure::Error)?;
         let mut probe = 0;
         loop {
-            let mut write = redis::cmd("SET");
-            write.arg(format!("{}:{probe}", self.probe)).arg("").arg("PX").arg(1_000);
-            match time::timeout(self.timeout, connection.send(&write)).await {
+            // By its text, so that the server knows the script from then on.
+            let decide = Call::probe(format!("{}:{probe}", self.probe)).by_text();
+            match time::timeout(self.timeout, connection.send(&decide)).await {
                 Ok(Ok(_)) => return Ok(connection),
                 Ok(Err(_)) | Err(_) if probe == self.target.last_probe() => return Err(Failure::Down),
                 Ok(Err(_)) | Err(_) => probe += 1,
@@ -186,13 +190,15 @@ impl Link {
 }
 
 /// Connects until there is a connection, or nobody is left who wants one.
-async fn connect(link: Weak<Link>) {
+async fn connect(link: Weak<Link>, first_pause: Duration) {
     let mut pause = FIRST_PAUSE;
     let unfinished = Unfinished(Weak::clone(&link));
+    time::sleep(first_pause).await;
     while let Some(link) = link.upgrade() {
         let opened = time::timeout(link.target.patience(), link.open()).await;
         if let Ok(Ok(connection)) = opened {
-            link.state.send_replace(State::Up(Arc::new(Line { connection, failures: AtomicU32::new(0) })));
+            let line = Line { connection, since: Instant::now(), failures: AtomicU32::new(0) };
+            link.state.send_replace(State::Up(Arc::new(line)));
             break;
         }
         link.state.send_replace(State::Down);

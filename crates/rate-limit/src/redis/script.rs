@@ -74,6 +74,12 @@ impl Call {
         call
     }
 
+    /// A decision about this key, of no limit.
+    pub(super) fn probe(key: String) -> Self {
+        // One in each millisecond, at a cost of one.
+        Self { script: &DECIDE, keys: vec![key], time: None, arguments: vec![0, 0, 0, 1, 1, 1_000_000] }
+    }
+
     /// Charges or gives back; `None` when there is nothing to be done.
     pub(super) fn settle(prefix: &str, asked: Asked<'_>, charge: Charge, time: Option<u64>) -> Option<Self> {
         let (refund, n) = match charge {

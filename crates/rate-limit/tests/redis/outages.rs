@@ -318,3 +318,31 @@ async fn rl_13_charges_that_do_not_reach_redis_are_counted() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn rl_13_a_server_that_forbids_scripts_counts_as_away_and_is_left_in_peace() {
+    let server = RedisServer::start();
+    let user = ["ACL", "SETUSER", "default", "-eval", "-evalsha"];
+    assert_eq!(server.command(&user), "+OK");
+    let layer = layer(&server.url(), FailureMode::Closed);
+    until("it is known that it does not decide", async || {
+        send(&layer, by("ada")).await.status() == AWAY && is_down(&layer)
+    })
+    .await;
+    let connections = || {
+        let stats = server.command(&["INFO", "stats"]);
+        let count = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        count.and_then(|count| count.parse::<u64>().ok()).unwrap()
+    };
+    let (before, began) = (connections(), Instant::now());
+    for _ in 0..200 {
+        let _ = send(&layer, by("ada")).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    // Ours: two to ask, and those that looked for it, which become ever fewer: 50, 100, 200 ms apart, and so on.
+    let tries = connections() - before;
+    let most = 2 + 5 + began.elapsed().as_secs();
+    assert!(tries <= most, "{tries} connections");
+    assert_eq!(server.command(&["ACL", "SETUSER", "default", "+eval", "+evalsha"]), "+OK");
+    until("it is found", async || status(&layer, by("ada")).await == OK).await;
+}
