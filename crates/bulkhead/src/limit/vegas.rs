@@ -162,10 +162,11 @@ impl Vegas {
     ///
     /// # Errors
     ///
-    /// When it is shorter than a second.
+    /// When it is shorter than a second or longer than a day.
     pub fn with_probe_interval(mut self, interval: Duration) -> Result<Self, ConfigError> {
-        if interval < Duration::from_secs(1) {
-            return Err(ConfigError::new("probe_interval", "must be at least a second"));
+        const DAY: Duration = Duration::from_secs(24 * 3_600);
+        if !(Duration::from_secs(1)..=DAY).contains(&interval) {
+            return Err(ConfigError::new("probe_interval", "must be between a second and a day"));
         }
         self.probe_interval = interval;
         Ok(self)

@@ -162,5 +162,7 @@ fn lay_06_settings_that_cannot_work_are_refused() {
     for tolerance in [-0.1, 1.1, f64::NAN] {
         assert_eq!(vegas().with_tolerance(tolerance).unwrap_err().field(), "tolerance");
     }
-    assert_eq!(vegas().with_probe_interval(Duration::ZERO).unwrap_err().field(), "probe_interval");
+    for interval in [Duration::ZERO, Duration::MAX] {
+        assert_eq!(vegas().with_probe_interval(interval).unwrap_err().field(), "probe_interval");
+    }
 }
