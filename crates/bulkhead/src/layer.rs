@@ -159,7 +159,7 @@ impl<K, L: Limit> BulkheadLayer<K, L> {
         Ok(self.with(|settings| settings.capacity.reserved = reserved))
     }
 
-    /// The name: in refusals' facts and metrics. Default: `bulkhead`, or `adaptive_concurrency`.
+    /// The name: in metrics and events. Default: `bulkhead`, or `adaptive_concurrency`.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bartizan_core::{
-    Deadline, Face, HeadSeen, ObservedBody, Protocol, RequestContext, RequestHead, ResponseBody,
+    Deadline, Face, HeadSeen, ObservedBody, Protocol, Rejection, RequestContext, RequestHead, ResponseBody,
 };
 use http::{Method, Request, Response};
 use http_body::Body;
@@ -112,11 +112,7 @@ impl<L: sealed::Limit> Core<L> {
 
     /// Refuses the request, whichever side it is on: by its own head, not by that of a request it is made for.
     #[cold]
-    pub(crate) fn refuse<B>(
-        &self,
-        request: &Request<B>,
-        refused: Refused,
-    ) -> (bartizan_core::Rejection, Face) {
+    pub(crate) fn refuse<B>(&self, request: &Request<B>, refused: Refused) -> (Rejection, Face) {
         let outcome = Outcome::from(refused);
         self.telemetry.decided(outcome);
         if let Some(context) = RequestContext::get(request.extensions()) {

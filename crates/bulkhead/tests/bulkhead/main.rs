@@ -1,6 +1,7 @@
 //! Who gets a place, who waits, and who is refused.
 
 mod adaptive;
+mod allocations;
 mod layer;
 mod priority;
 mod queue;

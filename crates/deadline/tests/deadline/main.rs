@@ -1,5 +1,6 @@
 //! What takes too long, in paused time.
 
+mod allocations;
 mod inbound;
 mod outbound;
 mod request_body;
