@@ -159,7 +159,8 @@ impl Classify for ServerClassifier {
 
 /// The client's view, for breakers and retries: a failure is a transport error, a timeout, a broken body, HTTP
 /// 500, 502, 503 or 504, or gRPC `UNKNOWN`, `INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED` or `DATA_LOSS`. What
-/// a local layer refused, and what the caller cancelled, is ignored.
+/// a local layer refused, and what the caller cancelled, is ignored; but a failure that the head of the response tells
+/// is one also for a caller that does not read the body, as hardly anybody does.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClientClassifier;
 
@@ -169,22 +170,26 @@ impl Classify for ClientClassifier {
             return Verdict::Ignored;
         }
         match outcome.ending {
+            Ending::ClientAborted if tells_failure(outcome) => Verdict::Failure,
             Ending::ClientAborted => Verdict::Ignored,
             Ending::BodyError | Ending::ServiceError | Ending::Panic | Ending::Timeout => Verdict::Failure,
-            Ending::Completed => failure_if(match (outcome.grpc, outcome.status) {
-                (Some(code), _) => matches!(
-                    code,
-                    GrpcCode::Unknown
-                        | GrpcCode::Internal
-                        | GrpcCode::Unavailable
-                        | GrpcCode::DeadlineExceeded
-                        | GrpcCode::DataLoss
-                ),
-                (None, status) => {
-                    status.is_none_or(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504))
-                }
-            }),
+            Ending::Completed => failure_if(tells_failure(outcome)),
         }
+    }
+}
+
+/// Whether the upstream itself says that it failed.
+fn tells_failure(outcome: &Outcome) -> bool {
+    match (outcome.grpc, outcome.status) {
+        (Some(code), _) => matches!(
+            code,
+            GrpcCode::Unknown
+                | GrpcCode::Internal
+                | GrpcCode::Unavailable
+                | GrpcCode::DeadlineExceeded
+                | GrpcCode::DataLoss
+        ),
+        (None, status) => status.is_some_and(|status| matches!(status.as_u16(), 500 | 502 | 503 | 504)),
     }
 }
 
@@ -230,6 +235,13 @@ mod tests {
         assert_eq!(ClientClassifier.classify(&own), Verdict::Ignored);
         let cancelled = Outcome::without_response(Ending::ClientAborted);
         assert_eq!(ClientClassifier.classify(&cancelled), Verdict::Ignored);
+        let unread = |outcome| Outcome { ending: Ending::ClientAborted, ..outcome };
+        for cancelled in [http(200), http(404)].map(unread) {
+            assert_eq!(ClientClassifier.classify(&cancelled), Verdict::Ignored, "{cancelled:?}");
+        }
+        for failed in [http(503), grpc(GrpcCode::Unavailable)].map(unread) {
+            assert_eq!(ClientClassifier.classify(&failed), Verdict::Failure, "nobody reads an error's body");
+        }
     }
 
     #[test]

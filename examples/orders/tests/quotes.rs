@@ -10,7 +10,13 @@ use std::{
     },
 };
 
-use axum::{Router, http::StatusCode, response::IntoResponse, routing::any};
+use axum::{
+    Router,
+    http::{Request, StatusCode},
+    response::IntoResponse,
+    routing::any,
+};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use orders::{READER_KEY, supplier};
 use serde_json::{Value, json};
 use support::{Reply, Service};
@@ -162,4 +168,64 @@ async fn a_supplier_that_is_too_slow_is_a_504() {
     let service = Service::start_calling(|_| async { url.clone() }).await;
     let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
     assert_problem(&reply, 504, "deadline_exceeded", &url);
+}
+
+/// The supplier of this example behind the service, and the supplier's address.
+async fn start_with_faults(faults: &str) -> (Service, String) {
+    let mut url = String::new();
+    let service = Service::start_calling(|log| {
+        let url = &mut url;
+        async move {
+            *url = serve(supplier(log)).await;
+            url.clone()
+        }
+    })
+    .await;
+    set_faults(&url, faults).await;
+    (service, url)
+}
+
+async fn set_faults(supplier: &str, faults: &str) {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let request = Request::post(format!("{supplier}/faults")).header("content-type", "application/json");
+    let reply = client.request(request.body(faults.to_owned()).unwrap()).await.unwrap();
+    assert_eq!(reply.status(), 200);
+}
+
+#[tokio::test]
+async fn rt_03_of_a_supplier_that_fails_every_second_time_callers_see_nothing() {
+    let (service, _) = start_with_faults(r#"{"errorRate": 0.5}"#).await;
+    for _ in 0..30 {
+        let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+    assert_eq!(service.log_line_where(ours(&reply)).await["retry.attempts"], 2);
+}
+
+fn ours(reply: &Reply) -> impl Fn(&Value) -> bool {
+    let id = reply.header("x-request-id").unwrap().to_owned();
+    move |line| line["request_id"] == id && line["service.name"] != "supplier"
+}
+
+#[tokio::test]
+async fn cb_04_a_supplier_that_is_down_is_left_alone_and_callers_are_told_when_to_come_again() {
+    let (service, _) = start_with_faults(r#"{"down": true}"#).await;
+    let mut refused = None;
+    for _ in 0..20 {
+        let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+        assert_eq!(reply.status, 503);
+        if reply.json()["code"] == "circuit_open" {
+            refused = Some(reply);
+        }
+    }
+    let refused = refused.expect("the breaker has opened");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=5).contains(&wait), "{wait}");
+    let line = service.log_line_where(ours(&refused)).await;
+    assert_eq!(line["circuit_breaker.name"], "supplier");
+    assert_eq!(line["circuit_breaker.refused"], true, "{line}");
+    // Ten attempts are what the breaker needs to see, and those under way with the last of them.
+    let asked = service.lines_where(|line| line["http.route"] == "/quotes/{sku}").await.len();
+    assert!((10..=12).contains(&asked), "{asked}");
 }

@@ -197,14 +197,7 @@ impl Service {
     pub(crate) async fn log_line_where(&self, fits: impl Fn(&Value) -> bool) -> Value {
         let found = async {
             loop {
-                let handle = self.handle.clone();
-                tokio::task::spawn_blocking(move || handle.flush(Duration::from_secs(5)))
-                    .await
-                    .unwrap()
-                    .unwrap();
-                let text = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
-                let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
-                let mut lines: Vec<Value> = lines.filter(&fits).collect();
+                let mut lines = self.lines_where(&fits).await;
                 assert!(lines.len() <= 1, "one line per request: {lines:?}");
                 match lines.pop() {
                     Some(line) => return line,
@@ -214,5 +207,14 @@ impl Service {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), found).await.expect("the line is written")
+    }
+
+    /// The lines of the log that fit, of those that are there.
+    pub(crate) async fn lines_where(&self, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let handle = self.handle.clone();
+        tokio::task::spawn_blocking(move || handle.flush(Duration::from_secs(5))).await.unwrap().unwrap();
+        let text = String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
+        lines.filter(&fits).collect()
     }
 }
