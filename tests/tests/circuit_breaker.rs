@@ -12,12 +12,12 @@ use std::{
 
 use axum::{Router, routing::get};
 use bartizan::{
-    Clock, GrpcChannel, GrpcStack, ManualClock, Reason, Rejection, Stack,
+    Clock, GrpcChannel, GrpcCode, GrpcStack, ManualClock, Outcome, Reason, Rejection, Stack, Verdict,
     circuit_breaker::{BreakerPolicy, CircuitBreakerLayer, Single, State},
 };
 use bartizan_tests::{
     TenOfEverything,
-    inventory::{ReserveRequest, inventory_client::InventoryClient, inventory_server::InventoryServer},
+    inventory::{WatchRequest, inventory_client::InventoryClient, inventory_server::InventoryServer},
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -29,9 +29,10 @@ use hyper_util::{
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
-    Code,
+    Code, Status,
     transport::{Channel, Server},
 };
+use tonic_types::StatusExt;
 use tower::{Layer, Service, ServiceExt};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -144,32 +145,38 @@ async fn cb_07_a_host_that_refuses_connections_is_down() {
 
 #[tokio::test]
 async fn cb_07_and_grpc_13_a_tonic_channel_is_judged_by_its_trailers_and_refused_with_unavailable() {
-    let (breakers, time) = layer();
+    let (breakers, _) = layer();
+    // What this server says in its trailers, after messages that were fine.
+    let breakers = breakers.with_classifier(|outcome: &Outcome| match outcome.grpc {
+        Some(GrpcCode::Aborted) => Verdict::Failure,
+        _ => Verdict::Success,
+    });
     let (listener, addr) = bind().await;
-    let server = tokio::spawn(
-        Server::builder()
-            .add_service(InventoryServer::new(TenOfEverything))
-            .serve_with_incoming(TcpListenerStream::new(listener)),
-    );
-    let channel = Channel::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
-    let stack = Stack::client().push(breakers.clone().by(Single));
-    let single = stack.build();
-    let mut client = InventoryClient::new(GrpcStack::new(single.layer(GrpcChannel::new(channel))));
-    let reserve = |sku: &str| ReserveRequest { sku: sku.to_owned(), quantity: 1 };
-    client.reserve(reserve("7")).await.unwrap();
-    server.abort();
-    let _ = server.await;
-    // Connections that are gone, and then refused: UNAVAILABLE of the transport, until the breaker says so itself.
-    let mut refused = 0;
-    for _ in 0..40 {
-        let status = client.reserve(reserve("7")).await.unwrap_err();
-        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-        refused += u32::from(
-            status.metadata().contains_key("grpc-status-details-bin") || !status.details().is_empty(),
-        );
+    let server = Server::builder()
+        .add_service(InventoryServer::new(TenOfEverything))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(server);
+    let channel = Channel::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+    let breakers = breakers.by(Single);
+    let stack = Stack::client().push(breakers.clone()).build();
+    let mut client = InventoryClient::new(GrpcStack::new(stack.layer(GrpcChannel::new(channel))));
+    let mut watch = async |sku: &str| {
+        let request = WatchRequest { sku: sku.to_owned(), updates: 2 };
+        let mut levels = client.watch(request).await?.into_inner();
+        while levels.message().await?.is_some() {}
+        Ok::<_, Status>(())
+    };
+    for _ in 0..10 {
+        watch("7").await.unwrap();
     }
-    assert!(refused >= 20, "{refused}");
-    time.advance(SECOND);
+    for call in 0..10 {
+        assert_eq!(watch("broken").await.unwrap_err().code(), Code::Aborted, "call {call}");
+    }
+    assert_eq!(breakers.handle().breaker("*").state(), State::Open, "half of twenty");
+    let refused = watch("7").await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    let wait = refused.get_details_retry_info().and_then(|info| info.retry_delay);
+    assert_eq!(wait, Some(5 * SECOND));
 }
 
 #[tokio::test]

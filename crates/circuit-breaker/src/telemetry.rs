@@ -2,7 +2,7 @@
 
 use bartizan_core::RequestContext;
 
-use crate::{Permit, Refused, State, TransitionEvent};
+use crate::{Permit, Refused, TransitionEvent};
 
 /// The facts of a request that the breaker looked at, beyond letting it through closed.
 pub(crate) fn note_probe(context: Option<&RequestContext>, name: &str, permit: &Permit) {
@@ -30,7 +30,7 @@ pub(crate) fn note_fallback(context: Option<&RequestContext>) {
 pub(crate) fn log(event: &TransitionEvent) {
     let TransitionEvent { name, key, transition } = event;
     let (from, to, cause) = (transition.from.as_str(), transition.to.as_str(), transition.cause.as_str());
-    if transition.to == State::Open {
+    if transition.to == crate::State::Open {
         tracing::warn!(target: "bartizan", layer = crate::LAYER, %name, %key, from, to, cause, "circuit breaker opened");
     } else {
         tracing::info!(target: "bartizan", layer = crate::LAYER, %name, %key, from, to, cause, "circuit breaker changed state");
@@ -54,8 +54,7 @@ mod enabled {
     use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
     use parking_lot::Mutex;
 
-    use super::State;
-    use crate::Transition;
+    use crate::{State, Transition};
 
     const STATE: &str = "bartizan_circuit_breaker_state";
     const TRANSITIONS: &str = "bartizan_circuit_breaker_transitions_total";

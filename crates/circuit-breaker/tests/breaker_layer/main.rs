@@ -1,5 +1,6 @@
 //! The layer, on virtual time.
 
+mod cost;
 mod handle;
 mod keys;
 mod outcomes;
