@@ -284,7 +284,7 @@ impl<B, P: Policy> Call<B, P> {
             if before > 0 {
                 let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, before.into());
             }
-            self.limits.announce(&settings.bounds, now, headers, true);
+            self.limits.announce(&settings.bounds, now, headers);
         } else if let Some(name) = &settings.bounds.attempt_header {
             let _ = headers.try_insert(name.clone(), before.into());
         }

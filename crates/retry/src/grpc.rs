@@ -134,4 +134,21 @@ mod tests {
             assert!(timeout(&with(TIMEOUT, text)).unwrap() <= duration, "never longer");
         }
     }
+
+    #[test]
+    fn rt_11_any_value_is_read_within_bounds() {
+        bolero::check!().with_type::<Vec<u8>>().for_each(|bytes| {
+            let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+            let with = |name| HeaderMap::from_iter([(name, value.clone())]);
+            if let Some(read) = timeout(&with(TIMEOUT)) {
+                assert!((2..=9).contains(&bytes.len()));
+                let again = timeout(&HeaderMap::from_iter([(TIMEOUT, timeout_value(read))]));
+                assert!(again.unwrap() <= read, "never longer");
+            }
+            if let Some(Pushback::After(wait)) = Pushback::read(&with(PUSHBACK)) {
+                assert!(wait.as_millis() <= u128::from(u64::MAX) && bytes.iter().all(u8::is_ascii_digit));
+            }
+            previous_attempts(&with(PREVIOUS_ATTEMPTS));
+        });
+    }
 }

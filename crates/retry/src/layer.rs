@@ -13,11 +13,11 @@ use rand::{SeedableRng, rngs::StdRng};
 use tower_layer::Layer;
 
 use crate::{
-    Backoff, Budget, ConfigError, Policy, StandardPolicy,
+    Backoff, Budget, ConfigError, Policy, SkipReason, StandardPolicy,
     config::checked_name,
     limits::{Bounds, Limits, give_key},
     service::Retry,
-    telemetry::{Target, Telemetry},
+    telemetry::{EVENT_SKIPPED, Target, Telemetry},
 };
 
 pub(crate) const LAYER: &str = "retry";
@@ -159,16 +159,15 @@ impl<P> RetryLayer<P> {
     }
 
     /// Tells the upstream of an HTTP request which attempt it gets, in this header: the number of those before, from the
-    /// second attempt on. A request that has it when it is made is a retry already, and is not retried here. Default:
-    /// none. gRPC has a header of its own, `grpc-previous-rpc-attempts`.
+    /// second attempt on. A request that has it when it is made is a retry already, and is not retried here; nor is one
+    /// made for a request that arrived with it, of which an [`InboundRetryLayer`](crate::InboundRetryLayer) takes note.
+    /// Default: none. gRPC has a header of its own, `grpc-previous-rpc-attempts`.
     ///
     /// # Errors
     ///
     /// When its name does not begin with `x-`: any other may mean something else.
     pub fn with_attempt_header(self, name: HeaderName) -> Result<Self, ConfigError> {
-        if !name.as_str().starts_with("x-") {
-            return Err(ConfigError::new("attempt_header", "must begin with `x-`"));
-        }
+        let name = checked_attempt_header(name)?;
         Ok(self.with(|settings| settings.bounds.attempt_header = Some(name)))
     }
 
@@ -257,10 +256,28 @@ impl<P> Shared<P> {
         self.settings.bounds.begin(request)
     }
 
+    /// Not even one attempt of a call can be made in time.
+    #[cold]
+    pub(crate) fn refuse(&self, limits: &Limits) -> Rejection {
+        self.telemetry.skipped(SkipReason::Deadline);
+        if let Some(context) = &limits.context {
+            context.event().record(EVENT_SKIPPED, SkipReason::Deadline.as_str());
+        }
+        self.too_late()
+    }
+
     pub(crate) fn too_late(&self) -> Rejection {
         Rejection::new(Reason::DeadlineExceeded)
             .with_layer(LAYER)
             .with_detail("The upstream did not answer in the time that was left.")
+    }
+}
+
+pub(crate) fn checked_attempt_header(name: HeaderName) -> Result<HeaderName, ConfigError> {
+    if name.as_str().starts_with("x-") {
+        Ok(name)
+    } else {
+        Err(ConfigError::new("attempt_header", "must begin with `x-`"))
     }
 }
 

@@ -104,6 +104,7 @@ mod future;
 mod grpc;
 mod head;
 mod hedge;
+mod inbound;
 mod layer;
 mod limits;
 mod policy;
@@ -126,6 +127,7 @@ pub use self::{
     future::RetryFuture,
     head::{Idempotent, RequestHead},
     hedge::{Hedge, HedgeFuture, HedgeLayer, LatencyPercentile},
+    inbound::{InboundRetry, InboundRetryLayer},
     layer::RetryLayer,
     policy::{
         Again, Attempt, AttemptOutcome, Decision, Policy, ResponseHead, RetryReason, SkipReason,

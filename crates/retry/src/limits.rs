@@ -49,12 +49,13 @@ impl Bounds {
         let own = RequestContext::get(request.extensions());
         let served = scope::current();
         let mut deadline = self.total_timeout.and_then(|timeout| start.checked_add(timeout));
-        for context in [own, served.as_ref()].into_iter().flatten() {
-            deadline = earlier(deadline, context.deadline().map(Deadline::instant));
-        }
-        let context = served.or_else(|| own.cloned());
         let headers = request.headers();
         let mut is_retry = self.attempt_header.as_ref().is_some_and(|name| headers.contains_key(name));
+        for context in [own, served.as_ref()].into_iter().flatten() {
+            deadline = earlier(deadline, context.deadline().map(Deadline::instant));
+            is_retry |= context.is_retry();
+        }
+        let context = served.or_else(|| own.cloned());
         let is_grpc = Protocol::of(request).is_grpc();
         if is_grpc {
             let own_timeout = grpc::timeout(headers).and_then(|timeout| start.checked_add(timeout));
@@ -63,7 +64,7 @@ impl Bounds {
         }
         let limits = Limits { start, deadline, context, is_retry: is_retry && !self.nested };
         if is_grpc {
-            limits.announce(self, start, request.headers_mut(), false);
+            limits.announce(self, start, request.headers_mut());
         }
         limits
     }
@@ -94,12 +95,11 @@ impl Limits {
         }
     }
 
-    /// Tells the server of a gRPC call how long this attempt may take. What the caller said stays when it is shorter, in
-    /// the first attempt; later ones have less time than it says.
-    pub(crate) fn announce(&self, bounds: &Bounds, now: Instant, headers: &mut HeaderMap, is_repeat: bool) {
+    /// Tells the server of a gRPC call how long this attempt may take. What the caller said stays when it is shorter.
+    pub(crate) fn announce(&self, bounds: &Bounds, now: Instant, headers: &mut HeaderMap) {
         let Some((end, _)) = self.of_attempt(bounds, now) else { return };
         let left = end.saturating_duration_since(now);
-        if is_repeat || grpc::timeout(headers).is_none_or(|own| own > left) {
+        if grpc::timeout(headers).is_none_or(|own| own > left) {
             let _ = headers.try_insert(grpc::TIMEOUT, grpc::timeout_value(left));
         }
     }

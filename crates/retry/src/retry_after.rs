@@ -55,4 +55,14 @@ mod tests {
         }
         assert_eq!(read(&HeaderMap::new(), SystemTime::UNIX_EPOCH), None);
     }
+
+    #[test]
+    fn rt_04_any_value_is_a_wait_or_nothing() {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(WALL);
+        bolero::check!().with_type::<Vec<u8>>().for_each(|bytes| {
+            let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+            let wait = read(&HeaderMap::from_iter([(header::RETRY_AFTER, value)]), wall);
+            assert!(wait.is_none() || bytes.iter().any(u8::is_ascii_digit));
+        });
+    }
 }

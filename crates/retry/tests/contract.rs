@@ -1,6 +1,6 @@
 //! What every layer keeps.
 
-use bartizan_retry::{Backoff, Budget, HedgeLayer, RetryLayer};
+use bartizan_retry::{Backoff, Budget, HedgeLayer, InboundRetryLayer, RetryLayer};
 
 #[test]
 fn a_retry_keeps_the_contract() {
@@ -34,4 +34,14 @@ fn a_hedge_keeps_the_contract() {
             .with_all_grpc_calls()
     })
     .check_client();
+}
+
+#[test]
+fn the_note_of_a_retry_keeps_the_contract() {
+    let header = http::HeaderName::from_static("x-attempt");
+    bartizan_testkit::contract(move || InboundRetryLayer::new(header.clone()).unwrap())
+        .accept(|request| {
+            drop(request.headers_mut().insert("x-attempt", http::HeaderValue::from_static("1")))
+        })
+        .check();
 }

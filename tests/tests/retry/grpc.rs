@@ -34,8 +34,10 @@ struct Unavailable {
     told: Arc<Mutex<Vec<Option<String>>>>,
     pushback: Option<&'static str>,
     /// What a watched stock sends, when the test says so.
-    levels: Arc<Mutex<Option<mpsc::Receiver<Result<StockLevel, Status>>>>>,
+    levels: Arc<Mutex<Option<Sent>>>,
 }
+
+type Sent = mpsc::Receiver<Result<StockLevel, Status>>;
 
 impl Unavailable {
     fn answer(&self, metadata: &MetadataMap, sku: &str) -> Result<(), Status> {

@@ -131,3 +131,19 @@ async fn rt_01_what_may_have_been_processed_is_repeated_only_where_that_is_safe(
         assert_eq!(send("PUT", acts).await, (Some(StatusCode::OK), 2), "{acts:?}");
     }
 }
+
+#[tokio::test]
+async fn rt_08_a_transparent_retry_of_a_grpc_call_is_not_one_of_its_attempts() {
+    let call = async |acts| {
+        let (addr, count) = serve(acts).await;
+        let mut call = request("POST", format!("http://{addr}/stock.v1.Stock/Reserve"), "message");
+        call.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
+        let sent = quick().with_max_attempts(2).unwrap().layer(hyper()).oneshot(call).await;
+        (sent.is_ok(), count.get())
+    };
+    assert_eq!(call(&[Act::Reset(REFUSED_STREAM)]).await, (false, 1 + 2), "the first of them is transparent");
+    assert_eq!(call(&[Act::GoAwayBefore, Act::Reset(REFUSED_STREAM), Act::Answer]).await, (true, 3));
+    // GRPC-11: of the other resets none is UNAVAILABLE.
+    assert_eq!(call(&[Act::Reset(INTERNAL_ERROR), Act::Answer]).await, (false, 1));
+    assert_eq!(call(&[Act::Reset(CANCEL), Act::Answer]).await, (false, 1));
+}

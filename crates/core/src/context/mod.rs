@@ -53,6 +53,7 @@ struct Inner {
     protocol: Protocol,
     head: bool,
     http1: bool,
+    retry: AtomicBool,
     request_id: OnceLock<RequestId>,
     correlation_id: OnceLock<CorrelationId>,
     trace: OnceLock<TraceContext>,
@@ -82,6 +83,10 @@ impl RequestContext {
         head.protocol = Protocol::of(request);
         head.head = request.method() == Method::HEAD;
         head.http1 = request.version() <= Version::HTTP_11;
+        if head.protocol.is_grpc() {
+            let previous = request.headers().get("grpc-previous-rpc-attempts");
+            head.retry = previous.is_some_and(|attempts| attempts != "0").into();
+        }
         head.arrived = Some(Clock::system().now());
         let context = Self(inner);
         request.extensions_mut().insert(context.clone());
@@ -101,6 +106,17 @@ impl RequestContext {
     /// Whether the answer to the request has no body because its method is HEAD.
     pub fn is_head(&self) -> bool {
         self.0.head
+    }
+
+    /// Whether the caller has attempted this call before, as gRPC's `grpc-previous-rpc-attempts` says or a layer noted.
+    /// Calls made for such a request are not to be retried: the attempts of each service would multiply.
+    pub fn is_retry(&self) -> bool {
+        self.0.retry.load(Relaxed)
+    }
+
+    /// Notes that the caller has attempted this call before.
+    pub fn set_retry(&self) {
+        self.0.retry.store(true, Relaxed);
     }
 
     /// What a refusal needs to know, with the ids set so far.
@@ -272,6 +288,28 @@ mod tests {
         assert!(context.set_correlation_id(CorrelationId::new("w-1").unwrap()));
         assert_eq!(context.correlation_id().unwrap().as_str(), "w-1");
         assert_eq!(context.request_id().unwrap().as_str(), "r-1");
+    }
+
+    #[test]
+    fn rt_12_a_call_that_was_attempted_before_is_known_as_a_retry() {
+        let context = |content_type: &str, attempts: Option<&str>| {
+            let mut request = Request::post("/a.B/C").header("content-type", content_type);
+            if let Some(attempts) = attempts {
+                request = request.header("grpc-previous-rpc-attempts", attempts);
+            }
+            RequestContext::of(&mut request.body(()).unwrap())
+        };
+        for (content_type, attempts, expected) in [
+            ("application/grpc", None, false),
+            ("application/grpc", Some("0"), false),
+            ("application/grpc", Some("1"), true),
+            ("application/json", Some("1"), false),
+        ] {
+            assert_eq!(context(content_type, attempts).is_retry(), expected, "{content_type} {attempts:?}");
+        }
+        let noted = context("application/json", None);
+        noted.set_retry();
+        assert!(noted.is_retry());
     }
 
     #[test]

@@ -126,7 +126,7 @@ where
         let waker = Waker::from(Arc::clone(waiters));
         let polled = shared.buffer().poll(*reader, at, &mut Context::from_waker(&waker));
         if polled.is_ready() {
-            waiters.wake_others(*reader);
+            waiters.served(*reader);
         }
         polled
     }
@@ -215,6 +215,7 @@ impl<B> Drop for Replay<B> {
             // The only one is the one that nobody reads any more.
             if Arc::strong_count(shared) > 1 {
                 shared.buffer().settle(*latest);
+                // Those who lost wait for a frame that they will not get.
                 if let Some(waiters) = &shared.waiters {
                     waiters.wake_by_ref();
                 }
@@ -253,3 +254,75 @@ impl fmt::Display for GivenUp {
 }
 
 impl Error for GivenUp {}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_testkit::{Probe, TestBody};
+
+    use super::*;
+
+    fn poll<B>(probe: &Probe, body: &mut ReplayBody<B>) -> Poll<Option<Result<Bytes, BoxError>>>
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        let polled = probe.poll(|cx| Pin::new(&mut *body).poll_frame(cx));
+        polled.map(|frame| frame.map(|frame| frame.map(|frame| frame.into_data().unwrap())))
+    }
+
+    fn data<B>(probe: &Probe, body: &mut ReplayBody<B>) -> Bytes
+    where
+        B: Body<Error: Into<BoxError>>,
+    {
+        match poll(probe, body) {
+            Poll::Ready(Some(Ok(data))) => data,
+            other => panic!("a frame is there, and not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn rt_09_each_of_those_who_read_at_the_same_time_is_woken_and_gets_every_frame() {
+        let (sender, body) = TestBody::channel();
+        let (mut first, mut replay) = ReplayBody::concurrent(body, 100);
+        let mut second = replay.body_beside().unwrap();
+        let probes = [Probe::new(), Probe::new()];
+        // The one that polled last is not the only one that waits.
+        assert!(poll(&probes[0], &mut first).is_pending() && poll(&probes[1], &mut second).is_pending());
+        sender.data("one");
+        assert!(probes.iter().all(|probe| probe.wakes() == 1));
+        assert_eq!(data(&probes[1], &mut second), "one");
+        sender.data("two");
+        assert_eq!(data(&probes[1], &mut second), "two");
+        assert_eq!(
+            (data(&probes[0], &mut first), data(&probes[0], &mut first)),
+            ("one".into(), "two".into())
+        );
+        assert!(poll(&probes[0], &mut first).is_pending());
+        // The one that waits may go, and the other is woken all the same.
+        assert!(poll(&probes[1], &mut second).is_pending());
+        drop(second);
+        sender.data("three");
+        assert_eq!(probes[0].wakes(), 1);
+        assert_eq!(data(&probes[0], &mut first), "three");
+    }
+
+    #[test]
+    fn rt_09_who_has_lost_is_woken_and_told_and_who_has_won_reads_on() {
+        let (sender, body) = TestBody::channel();
+        let (mut first, mut replay) = ReplayBody::concurrent(body, 100);
+        let mut second = replay.body_beside().unwrap();
+        let probes = [Probe::new(), Probe::new()];
+        sender.data("one");
+        assert_eq!(data(&probes[0], &mut first), "one");
+        assert!(poll(&probes[0], &mut first).is_pending());
+        replay.settle(second.reader());
+        drop(replay);
+        assert_eq!(probes[0].wakes(), 1);
+        let told = poll(&probes[0], &mut first);
+        assert!(matches!(&told, Poll::Ready(Some(Err(error))) if error.is::<GivenUp>()), "{told:?}");
+        assert_eq!(data(&probes[1], &mut second), "one", "what it had not read yet was kept for it");
+        sender.data("two");
+        sender.finish();
+        assert_eq!(data(&probes[1], &mut second), "two");
+        assert!(matches!(poll(&probes[1], &mut second), Poll::Ready(None)));
+    }
+}

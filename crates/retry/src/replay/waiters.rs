@@ -21,11 +21,9 @@ impl Waiters {
         }
     }
 
-    /// `reader` has been served, and there may be something for the others.
-    pub(super) fn wake_others(&self, reader: u32) {
-        let mut waiting = mem::take(&mut *self.lock());
-        waiting.retain(|(known, _)| *known != reader);
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+    /// `reader` waits no more.
+    pub(super) fn served(&self, reader: u32) {
+        self.lock().retain(|(known, _)| *known != reader);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(u32, Waker)>> {

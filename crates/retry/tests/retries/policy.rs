@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use bartizan_core::{ClientLayer, Reason, Rejection, phase::Phase};
+use bartizan_core::{ClientLayer, Reason, Rejection, RequestContext, phase::Phase};
 use bartizan_retry::{
-    Again, Attempt, AttemptOutcome, Attempts, Backoff, Decision, Idempotent, Policy, RetryLayer, RetryReason,
-    StandardPolicy,
+    Again, Attempt, AttemptOutcome, Attempts, Backoff, Decision, Idempotent, InboundRetryLayer, Policy,
+    RetryLayer, RetryReason, StandardPolicy,
 };
 use bartizan_testkit::TestBody;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -219,6 +219,26 @@ async fn rt_12_a_retry_of_those_who_asked_us_is_not_retried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rt_12_calls_made_for_a_request_that_is_a_retry_are_not_retried() {
+    let mut request = get();
+    RequestContext::of(&mut request).set_retry();
+    let upstream = Upstream::always(|| status(503));
+    upstream.send(&quick(), request).await.unwrap();
+    assert_eq!(upstream.called(), 1);
+}
+
+#[cfg(feature = "scope")]
+#[tokio::test(start_paused = true)]
+async fn rt_12_the_request_that_is_served_is_found_in_the_scope() {
+    let served = RequestContext::of(&mut crate::support::call());
+    served.set_retry();
+    let upstream = Upstream::always(|| status(503));
+    let layer = quick();
+    bartizan_core::Scoped::new(served, upstream.send(&layer, get())).await.unwrap();
+    assert_eq!(upstream.called(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rt_14_a_refusal_of_a_layer_of_ours_is_not_retried() {
     for reason in
         [Reason::CircuitOpen, Reason::RateLimited, Reason::Overloaded, Reason::DependencyUnavailable]
@@ -287,6 +307,7 @@ fn lay_06_what_cannot_work_is_refused_with_its_field() {
         layer().with_total_timeout(86_401 * SECOND).unwrap_err(),
         layer().with_min_remaining(61 * SECOND).unwrap_err(),
         layer().with_attempt_header(http::header::HOST).unwrap_err(),
+        InboundRetryLayer::new(http::header::HOST).unwrap_err(),
         layer().with_name("not a label").unwrap_err(),
         StandardPolicy::new().with_max_retry_after(86_401 * SECOND).unwrap_err(),
         StandardPolicy::new().with_grpc_code(bartizan_core::GrpcCode::Ok).unwrap_err(),
@@ -300,6 +321,7 @@ fn lay_06_what_cannot_work_is_refused_with_its_field() {
             "total_timeout",
             "total_timeout",
             "min_remaining",
+            "attempt_header",
             "attempt_header",
             "name",
             "max_retry_after",
