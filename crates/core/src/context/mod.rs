@@ -196,6 +196,12 @@ impl RequestContext {
         self.0.route.get().or_else(unrouted)
     }
 
+    /// Sets the route, for a layer that knows the service's paths; false if a router told it, or another layer. It
+    /// takes the place of a reading that found none.
+    pub fn set_route(&self, route: MatchedRoute) -> bool {
+        self.0.route.set(route).is_ok()
+    }
+
     /// The route of `request`, whose context this is: read once, and noted for those who only have the context.
     pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
         if let Some(known) = self.route() {

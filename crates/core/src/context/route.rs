@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use http::{Request, uri::PathAndQuery};
+use http::{Extensions, Request, uri::PathAndQuery};
 
 use crate::Protocol;
 
@@ -66,6 +66,16 @@ impl MatchedRoute {
             return Some(Self(Repr::Grpc(path.clone())));
         }
         None
+    }
+
+    /// The route that a router left in a request's extensions: one inserted there as a `MatchedRoute`, or axum's.
+    pub fn in_extensions(extensions: &Extensions) -> Option<Self> {
+        let inserted = extensions.get::<Self>().cloned();
+        #[cfg(feature = "axum")]
+        let inserted = inserted.or_else(|| {
+            extensions.get::<axum::extract::MatchedPath>().map(|path| Self(Repr::Axum(path.clone())))
+        });
+        inserted
     }
 
     /// The template or method; [`OTHER`](Self::OTHER) without one.
@@ -139,6 +149,25 @@ mod tests {
             assert_eq!(context.route_of(&request).as_str(), expected);
             assert_eq!(context.route().unwrap().as_str(), expected);
         }
+    }
+
+    #[test]
+    fn a_route_found_later_stands_where_no_router_told_one() {
+        let mut request = Request::new(());
+        let context = RequestContext::of(&mut request);
+        assert!(context.route_of(&request).is_other());
+        assert!(context.set_route(MatchedRoute::template("/orders/{id}")));
+        assert!(!context.set_route(MatchedRoute::template("/other")));
+        assert_eq!(context.route().unwrap().as_str(), "/orders/{id}");
+        assert_eq!(context.route_of(&request).as_str(), "/orders/{id}");
+
+        let mut request = Request::new(());
+        let context = RequestContext::of(&mut request);
+        request.extensions_mut().insert(MatchedRoute::template("/first"));
+        assert_eq!(context.route_of(&request).as_str(), "/first");
+        assert!(!context.set_route(MatchedRoute::template("/second")));
+        assert_eq!(context.route().unwrap().as_str(), "/first");
+        assert_eq!(MatchedRoute::in_extensions(request.extensions()).unwrap().as_str(), "/first");
     }
 
     #[test]
