@@ -30,5 +30,7 @@ pub use bartizan_retry::RetryLayer;
 pub use bartizan_validate::{JsonLayer, ValidateJsonLayer};
 #[cfg(feature = "json-schema")]
 pub use bartizan_validate::{JsonSchema, JsonSchemaLayer};
+#[cfg(feature = "openapi")]
+pub use bartizan_validate::{OpenApi, OpenApiLayer};
 
 pub use crate::Stack;

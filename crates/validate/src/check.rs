@@ -19,7 +19,31 @@ use crate::{
 /// What a layer demands of a body beyond being JSON within limits: nothing, a schema, a type.
 ///
 /// Sealed: its implementations are this crate's.
-pub trait Check: Send + Sync + 'static {
+pub trait Check: Send + Sync + Sized + 'static {
+    /// Everything that can be said before the body is polled (ERR-11), and which of several bodies it must be.
+    #[doc(hidden)]
+    fn plan(
+        &self,
+        settings: &Settings,
+        head: &mut Parts,
+        announced: Announced,
+    ) -> Result<(Plan, Which), Rejection> {
+        Ok((settings.plan(head, announced)?, Which::default()))
+    }
+
+    /// Judges a body that was read: the bytes that may go on.
+    #[doc(hidden)]
+    fn judge(
+        &self,
+        settings: &Settings,
+        _: Which,
+        head: &mut Parts,
+        raw: &Bytes,
+        coding: Coding,
+    ) -> Result<Bytes, Rejection> {
+        settings.judge(self, head, raw, coding)
+    }
+
     /// Judges `text`, which is JSON. What it makes of it goes into the extensions of `head`, also when it refuses,
     /// for a layer that only reports.
     #[doc(hidden)]
@@ -65,16 +89,20 @@ pub(crate) struct Shared<C> {
 
 /// What the head of a request decides.
 #[derive(Debug)]
-pub(crate) enum Plan {
+pub enum Plan {
     /// There is nothing to read.
     Pass,
     /// Read the body, and undo this coding.
     Read(Coding),
 }
 
+/// Which of the bodies that a check knows a request must have. Only the check that made it reads it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which(#[cfg_attr(not(feature = "openapi"), expect(dead_code))] pub(crate) usize);
+
 /// What is announced of a body, before any of it is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Announced {
+pub struct Announced {
     pub(crate) empty: bool,
     /// There are at least so many bytes.
     pub(crate) least: u64,
@@ -96,15 +124,17 @@ impl Settings {
         if declared == Declared::Other && self.other == OtherMedia::Pass {
             return Ok(Plan::Pass);
         }
-        let most = self.limits.max_body();
-        // A length is believed only where it is too large: the body is counted all the same.
-        if announced.least > most as u64 {
-            return Err(refusal::too_large(most));
-        }
+        self.fits(announced)?;
         if declared != Declared::Json {
             return Err(refusal::media_type(&head.method, self.media.accept()));
         }
         Coding::of(&head.headers).map(Plan::Read).ok_or_else(refusal::coding)
+    }
+
+    /// A length is believed only where it is too large: the body is counted all the same.
+    pub(crate) fn fits(&self, announced: Announced) -> Result<(), Rejection> {
+        let most = self.limits.max_body();
+        if announced.least > most as u64 { Err(refusal::too_large(most)) } else { Ok(()) }
     }
 
     /// Judges a body that was read: the bytes that may go on.
@@ -122,16 +152,25 @@ impl Settings {
                 Ok(Bytes::new())
             };
         }
-        let bytes = coding.decode(raw, self.limits.max_body()).map_err(|error| self.undecodable(error))?;
+        let bytes = self.decode(raw, coding)?;
         check.read(&bytes, &self.limits, head)?;
         if C::TELLS {
             Checked::note(&bytes, &self.limits, &mut head.extensions);
         }
+        Self::decoded(head, coding, bytes.len());
+        Ok(bytes)
+    }
+
+    pub(crate) fn decode(&self, raw: &Bytes, coding: Coding) -> Result<Bytes, Rejection> {
+        coding.decode(raw, self.limits.max_body()).map_err(|error| self.undecodable(error))
+    }
+
+    /// Makes the head say what goes on, where that is not what came.
+    pub(crate) fn decoded(head: &mut Parts, coding: Coding, length: usize) {
         if coding != Coding::Identity {
             head.headers.remove(header::CONTENT_ENCODING);
-            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        Ok(bytes)
     }
 
     #[cfg(feature = "decompress")]

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, header};
 
 /// A coding that can be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub enum Coding {
     Identity,
     #[cfg(feature = "decompress")]
     Gzip,

@@ -17,6 +17,13 @@ pub enum ConfigError {
     },
     /// The text is no `type/subtype`, or one that is not JSON.
     MediaType(String),
+    /// The text is no path template.
+    Template {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl fmt::Display for ConfigError {
@@ -28,6 +35,7 @@ impl fmt::Display for ConfigError {
             Self::MediaType(text) => {
                 write!(f, "media_type: {text:?} is neither `application/json` nor a `type/subtype+json`")
             }
+            Self::Template { given, why } => write!(f, "template: {given:?}: {why}"),
         }
     }
 }

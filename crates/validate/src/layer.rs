@@ -87,6 +87,13 @@ impl<C> ValidateLayer<C> {
         self.with(|settings| settings.telemetry = crate::telemetry::Telemetry::pinned(recorder))
     }
 
+    /// The same settings for another check.
+    #[cfg(feature = "schema")]
+    pub(crate) fn with_check(self, make: impl FnOnce(&C) -> Arc<C>) -> Self {
+        let check = make(&self.shared.check);
+        Self { shared: Arc::new(Shared { settings: self.shared.settings.clone(), check }) }
+    }
+
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.shared.settings.clone();
         set(&mut settings);

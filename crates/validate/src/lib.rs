@@ -3,6 +3,7 @@
 //!
 //! [`JsonLayer`] reads JSON bodies under limits and hands the very bytes on. `JsonSchemaLayer` demands a JSON Schema
 //! of them too, and `ValidateJsonLayer<T>` that they are a valid `T`, which the handler gets without a second parse.
+//! `OpenApiLayer` demands of every operation of a service what its description says.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -87,6 +88,77 @@
 //! the documents that were supplied; nothing is ever fetched. `format` refuses nothing unless you say so. Patterns run
 //! in linear time; one that cannot is an error at start, unless you choose a cap of steps.
 //!
+//! The query, what stands for the names of a path, headers and cookies have schemas too, each of an object that has the
+//! parameters as members: see [`build_parameters`](SchemaOptions::build_parameters).
+//!
+//! # OpenAPI
+//!
+//! With the feature `openapi`, one layer around a whole service demands what its description says of every operation:
+//!
+//! ```
+//! # #[cfg(not(feature = "openapi"))] fn main() {}
+//! # #[cfg(feature = "openapi")]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::convert::Infallible;
+//!
+//! use bartizan_validate::{OpenApi, OpenApiLayer, RequestBody};
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # type Body = Full<bytes::Bytes>;
+//! let api = OpenApi::new("
+//! openapi: 3.1.0
+//! info: { title: Orders, version: '1' }
+//! paths:
+//!   /orders/{id}:
+//!     get:
+//!       parameters:
+//!         - { name: id, in: path, required: true, schema: { type: integer } }
+//!         - { name: expand, in: query, explode: false, schema: { type: array, items: { enum: [lines, total] } } }
+//! ")?;
+//! let service = OpenApiLayer::new(api).layer(service_fn(
+//!     async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::new(Body::default())),
+//! ));
+//! let get = |uri: &str| Request::get(uri).body(Body::default());
+//!
+//! let accepted = service.clone().oneshot(get("/orders/7?expand=lines,total")?).await?;
+//! assert_eq!(accepted.status(), 200);
+//!
+//! let refused = service.oneshot(get("/orders/seven?expand=all")?).await?;
+//! assert_eq!(refused.status(), 422);
+//! let problem: serde_json::Value = serde_json::from_slice(&refused.into_body().collect().await?.to_bytes())?;
+//! assert_eq!(problem["errors"][0]["in"], "path");
+//! assert_eq!(problem["errors"][0]["parameter"], "id");
+//! assert_eq!(problem["errors"][1]["code"], "enum");
+//! # Ok(()) }
+//! ```
+//!
+//! Versions 3.0 and 3.1, in YAML or JSON; schemas of 3.0 are read as they were meant. Whatever cannot work is an error
+//! at start with its place in the document, and nothing is ever fetched. In this order:
+//!
+//! 1. **The operation**: by the path, under the base paths of the `servers`, concrete segments before templated ones,
+//!    percent-decoded; then by the method, HEAD as GET. A request that the description does not know goes on, or is a 404
+//!    or 405: [`Unlisted`]. The route is noted where no router told it, and the `operationId` as the fact
+//!    `openapi.operation`.
+//! 2. **`security`**, against the [`Principal`](bartizan_core::Principal) that an authentication layer left: 401 with
+//!    challenges, or 403. Which principal is one of which scheme: [`SchemeRule`].
+//! 3. **The head of the body**: as above, with the media types that the operation takes.
+//! 4. **Parameters**, in all styles: a 400 when one does not parse, a 422 when one breaks its schema; either way with
+//!    every mistake, as `parameter` and `in`. Headers named `Accept`, `Content-Type` and `Authorization` are not
+//!    looked at. An empty value is judged as the empty text, and not at all where `allowEmptyValue` is true. Parameters
+//!    of the query that the description does not know pass, unless
+//!    [`with_strict_query`](OpenApiOptions::with_strict_query).
+//! 5. **The body**: JSON and `application/x-www-form-urlencoded` by their schemas; other types go on unread. Members
+//!    that are `readOnly` are not required, and refused, cut out or passed: [`ReadOnly`].
+//!
+//! The codes of parameters are those of schemas, and `required`, `unknown_parameter`, `parameter_encoding`,
+//! `parameter_repeated`, `parameter_syntax`, `parameter_limit`; of forms `form_encoding`, `form_repeated`,
+//! `form_syntax`, `form_limit`; and `read_only`.
+//!
+//! [`OpenApi::report`] tells at start which operations are not judged completely, and how the description fits the
+//! routes of a router.
+//!
 //! # Typed bodies
 //!
 //! With the feature `validator`, and for the extractor `axum`:
@@ -128,12 +200,15 @@
 //! - The body must be `Unpin`, as those of axum, tonic and hyper are; pin another in a box.
 //! - A number that no 64-bit float can hold passes [`JsonLayer`], and is refused where it is parsed.
 //! - Names in pointers of a type's rules are those of the Rust fields.
+//! - A description says nothing of a body where an operation has no `requestBody`: such a body goes on unread.
+//! - In the style `form`, a comma parts items only where it is not percent-encoded, as RFC 6570 has it.
 //! - [`JsonLayer`] lets other declared types pass: a handler that reads JSON must look at the type, as axum's does.
 //!
 //! # Place in a stack
 //!
 //! Phase `Validation`: inside of authentication, authorization and limits, outside of idempotency and cache. It needs
-//! nothing and provides nothing. A layer for one schema or type belongs on its route.
+//! nothing and provides nothing. A layer for one schema or type belongs on its route, `OpenApiLayer` around the whole
+//! router; it needs a `Principal` where the description demands one.
 //!
 //! The wide event gets `validation.code`, `validation.failures` and `validation.report_only` of a request that was or
 //! would be refused.
@@ -143,6 +218,7 @@
 //! All off by default.
 //!
 //! - `schema`: `JsonSchema` and `JsonSchemaLayer`.
+//! - `openapi`: `OpenApi` and `OpenApiLayer`, and `schema`.
 //! - `validator`: `ValidateJsonLayer`; `axum`: that, and the extractor `Valid`.
 //! - `decompress`: bodies in gzip, deflate and brotli. Without it they are a 415.
 //! - `metrics`: `bartizan_validation_failures_total{location,code}`. Both labels are texts of the program.
@@ -161,6 +237,10 @@ mod json;
 mod layer;
 mod limits;
 mod media;
+#[cfg(feature = "openapi")]
+mod openapi;
+#[cfg(feature = "schema")]
+mod params;
 mod pointer;
 mod read;
 mod refusal;
@@ -183,6 +263,13 @@ pub use self::{
     service::Validate,
 };
 
+#[cfg(feature = "openapi")]
+pub use self::openapi::{
+    ByOpenApi, OpenApi, OpenApiError, OpenApiLayer, OpenApiOptions, OpenApiReport, ReadOnly, SchemeRule,
+    Unlisted,
+};
+#[cfg(feature = "schema")]
+pub use self::params::ParameterSchema;
 #[cfg(feature = "schema")]
 pub use self::schema::{
     BySchema, Formats, JsonSchema, JsonSchemaLayer, Patterns, SchemaError, SchemaOptions,

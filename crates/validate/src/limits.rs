@@ -32,6 +32,17 @@ impl JsonLimits {
     /// Deeper than this, and the parsers behind would refuse the document or run out of stack.
     const MOST_DEPTH: usize = 127;
 
+    /// As large as documents can be, for those that no caller sent.
+    #[cfg(feature = "openapi")]
+    pub(crate) const LARGEST: Self = Self {
+        body: Self::MOST,
+        depth: Self::MOST_DEPTH,
+        members: Self::MOST,
+        key: Self::MOST,
+        string: Self::MOST,
+        number: Self::MOST,
+    };
+
     /// The defaults: see each `with_*`.
     pub const fn new() -> Self {
         Self { body: 1024 * 1024, depth: 64, members: 10_000, key: 256, string: 256 * 1024, number: 64 }

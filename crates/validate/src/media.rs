@@ -44,9 +44,6 @@ impl MediaTypes {
 
     pub(crate) fn add(&mut self, name: &str) -> Result<(), ConfigError> {
         let lower = name.to_ascii_lowercase();
-        let is_token = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
-        };
         let is_json = lower.split_once('/').is_some_and(|(kind, subtype)| {
             is_token(kind) && is_token(subtype) && (lower == "application/json" || subtype.ends_with("+json"))
         });
@@ -68,25 +65,93 @@ impl MediaTypes {
 
     pub(crate) fn declared(&self, headers: &HeaderMap) -> Declared {
         let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
-        let Some(value) = lines.next() else { return Declared::Nothing };
-        if lines.next().is_some() {
-            return Declared::Malformed;
-        }
-        let value = value.as_bytes();
         // As nearly everyone writes it.
-        if self.names.iter().any(|known| value == known.as_bytes()) {
+        if let (Some(value), None) = (lines.next(), lines.next())
+            && self.names.iter().any(|known| value.as_bytes() == known.as_bytes())
+        {
             return Declared::Json;
         }
+        let essence = match Essence::of(headers) {
+            Ok(Some(essence)) => essence,
+            Ok(None) => return Declared::Nothing,
+            Err(Malformed) => return Declared::Malformed,
+        };
+        let known = self.names.iter().any(|known| essence.name.eq_ignore_ascii_case(known.as_bytes()));
+        if known && essence.is_utf8() { Declared::Json } else { Declared::Other }
+    }
+}
+
+/// The one media type that a `Content-Type` names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Essence<'a> {
+    name: &'a [u8],
+    parameters: &'a [u8],
+}
+
+/// Two types, or none that can be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Malformed;
+
+impl<'a> Essence<'a> {
+    /// `None` when there is no such header.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Result<Option<Self>, Malformed> {
+        let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
+        let Some(value) = lines.next() else { return Ok(None) };
+        if lines.next().is_some() {
+            return Err(Malformed);
+        }
+        let value = value.as_bytes();
         let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
         let (name, parameters) = value.split_at(end);
         let name = name.trim_ascii();
         // `type/subtype`, and one of them: a list is none (RFC 9110 section 8.3).
         if name.iter().filter(|byte| **byte == b'/').count() != 1 || name.contains(&b',') {
-            return Declared::Malformed;
+            return Err(Malformed);
         }
-        let known = self.names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-        if known && charset_is_utf8(parameters) { Declared::Json } else { Declared::Other }
+        Ok(Some(Self { name, parameters }))
     }
+
+    pub(crate) fn is_utf8(&self) -> bool {
+        charset_is_utf8(self.parameters)
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl Essence<'_> {
+    /// Whether it is of the range, which is in lower case: `application/json`, `text/*`, `*/*`.
+    pub(crate) fn is(&self, range: &str) -> bool {
+        match range.strip_suffix('*') {
+            Some("*/") => true,
+            Some(kind) => {
+                self.name.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind.as_bytes()))
+            }
+            None => self.name.eq_ignore_ascii_case(range.as_bytes()),
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        std::str::from_utf8(self.name).is_ok_and(is_json)
+    }
+}
+
+/// Whether a media type is JSON (RFC 8259, RFC 6839 section 3.1).
+#[cfg(feature = "openapi")]
+pub(crate) fn is_json(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "application/json" || name.ends_with("+json")
+}
+
+/// `type/subtype`, `type/*` or `*/*`, in lower case.
+#[cfg(feature = "openapi")]
+pub(crate) fn is_range(name: &str) -> bool {
+    name == "*/*"
+        || name
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| is_token(kind) && (subtype == "*" || is_token(subtype)))
+}
+
+fn is_token(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
 }
 
 /// JSON is UTF-8 (RFC 8259 section 8.1); a `charset` that says so is harmless, another is a lie or an attack.

@@ -12,7 +12,7 @@ use http_body_util::LengthLimitError;
 
 use crate::{
     RequestBody,
-    check::{Announced, Check, Plan, Shared},
+    check::{Announced, Check, Plan, Shared, Which},
     coding::Coding,
     collect::{Collect, Collected, End},
     refusal,
@@ -25,6 +25,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 pub(crate) struct Reading<B> {
     head: Parts,
     coding: Coding,
+    which: Which,
     collect: Collect<B>,
 }
 
@@ -52,12 +53,12 @@ impl<C: Check> Shared<C> {
             return Begun::Over(pass(request));
         }
         let announced = Announced::of(request.body());
-        let (head, body) = request.into_parts();
-        match self.settings.plan(&head, announced) {
-            Ok(Plan::Pass) => Begun::Over(pass(Request::from_parts(head, body))),
-            Ok(Plan::Read(coding)) => {
+        let (mut head, body) = request.into_parts();
+        match self.check.plan(&self.settings, &mut head, announced) {
+            Ok((Plan::Pass, _)) => Begun::Over(pass(Request::from_parts(head, body))),
+            Ok((Plan::Read(coding), which)) => {
                 let collect = Collect::new(body, self.settings.limits.max_body());
-                Begun::Reading(Reading { head, coding, collect })
+                Begun::Reading(Reading { head, coding, which, collect })
             }
             Err(rejection) => Begun::Over(self.or_report(head, rejection, || RequestBody::untouched(body))),
         }
@@ -77,10 +78,10 @@ impl<C: Check> Shared<C> {
             let bug = Rejection::new(Reason::Internal).with_layer(refusal::LAYER);
             return Poll::Ready(Fate::Refuse(bug, Face::default()));
         };
-        let Reading { mut head, coding, collect } = reading;
+        let Reading { mut head, coding, which, collect } = reading;
         let Collected { bytes, trailers, body } = collect.finish();
         Poll::Ready(match end {
-            End::Whole => match self.settings.judge(&*self.check, &mut head, &bytes, coding) {
+            End::Whole => match self.check.judge(&self.settings, which, &mut head, &bytes, coding) {
                 Ok(checked) => {
                     let body = RequestBody::whole(checked, trailers);
                     Fate::Pass(Request::from_parts(head, body))

@@ -6,7 +6,7 @@ use crate::{JsonLimits, OtherMedia, media::MediaTypes, telemetry::Telemetry};
 
 /// What a layer was told.
 #[derive(Clone, Debug)]
-pub(crate) struct Settings {
+pub struct Settings {
     pub(crate) limits: JsonLimits,
     pub(crate) media: MediaTypes,
     pub(crate) other: OtherMedia,

@@ -46,7 +46,11 @@ fn first(rejection: &Rejection) -> (&'static str, &'static str) {
 /// Where a refusal without violations has its ground.
 fn whole(rejection: &Rejection) -> Location {
     match rejection.reason() {
-        Reason::UnsupportedMediaType | Reason::UnsupportedContentEncoding => Location::Header,
+        Reason::UnsupportedMediaType
+        | Reason::UnsupportedContentEncoding
+        | Reason::Unauthenticated
+        | Reason::PermissionDenied => Location::Header,
+        Reason::RouteNotFound | Reason::MethodNotAllowed => Location::Path,
         _ => Location::Body,
     }
 }

@@ -39,6 +39,15 @@ fn the_schema_layer_keeps_the_contract() {
     .check();
 }
 
+#[cfg(feature = "openapi")]
+#[test]
+fn the_openapi_layer_keeps_the_contract() {
+    use bartizan_validate::{OpenApi, OpenApiLayer};
+
+    let api = OpenApi::new("{ openapi: 3.1.0, info: { title: Test, version: '1' }, paths: {} }").unwrap();
+    bartizan_testkit::contract(move || OpenApiLayer::new(api.clone())).accept(not_json).check();
+}
+
 #[cfg(feature = "validator")]
 #[test]
 fn the_typed_layer_keeps_the_contract() {

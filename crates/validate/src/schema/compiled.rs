@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::{
-    SchemaError, SchemaOptions,
+    Broken, SchemaError, SchemaOptions,
     instance::{Document, Taped},
     violation,
 };
@@ -51,12 +51,12 @@ impl JsonSchema {
         SchemaOptions::default()
     }
 
-    pub(super) fn compiled(built: Validator, taped: Validator<Taped>) -> Self {
+    pub(crate) fn compiled(built: Validator, taped: Validator<Taped>) -> Self {
         Self(Arc::new(Compiled { built, taped }))
     }
 
     /// Whether the document `text`, whose values are on `tape`, is known to be valid without being built.
-    pub(super) fn is_valid(&self, text: &str, tape: &Tape) -> bool {
+    pub(crate) fn is_valid(&self, text: &str, tape: &Tape) -> bool {
         !tape.is_unusual() && self.0.taped.is_valid(Document::new(text, tape).root())
     }
 
@@ -65,6 +65,11 @@ impl JsonSchema {
     ///
     /// A pointer names the value that is wrong; of a missing member, its parent. No entry repeats a value.
     pub fn violations(&self, document: &Value) -> Vec<Violation> {
+        self.broken(document).into_iter().map(Broken::in_body).collect()
+    }
+
+    /// The same, with each place in its segments.
+    pub(crate) fn broken(&self, document: &Value) -> Vec<Broken> {
         // Most documents are valid, and to see that is several times cheaper than to look for errors.
         if self.0.built.is_valid(document) {
             return Vec::new();
@@ -75,6 +80,14 @@ impl JsonSchema {
             .flat_map(|error| violation::of(&error))
             .take(Rejection::MAX_VIOLATIONS + 1)
             .collect()
+    }
+}
+
+impl JsonSchema {
+    /// All errors, for who must know more of them than a violation says.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn errors<'i>(&'i self, document: &'i Value) -> jsonschema::ErrorIterator<'i> {
+        self.0.built.iter_errors(document)
     }
 }
 

@@ -11,17 +11,17 @@ use serde_json::{Number, Value};
 use crate::json::{Entry, Kind, Tape, unescaped};
 
 /// Documents in this form, to the validator.
-pub(super) struct Taped;
+pub(crate) struct Taped;
 
 /// A document.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     text: &'a str,
     entries: &'a [Entry],
 }
 
 /// One value of a document.
 #[derive(Clone, Copy)]
-pub(super) struct Instance<'a> {
+pub(crate) struct Instance<'a> {
     document: &'a Document<'a>,
     at: usize,
 }
@@ -189,7 +189,7 @@ impl<'a> Node<'a, Taped> for Instance<'a> {
 }
 
 /// An object.
-pub(super) struct Members<'a>(Instance<'a>);
+pub(crate) struct Members<'a>(Instance<'a>);
 
 impl<'a> Object<'a, Taped> for Members<'a> {
     type Node = Instance<'a>;
@@ -214,7 +214,7 @@ impl<'a> Object<'a, Taped> for Members<'a> {
 }
 
 /// The members of an object.
-pub(super) struct MembersIter<'a> {
+pub(crate) struct MembersIter<'a> {
     next: Instance<'a>,
     end: usize,
 }
@@ -235,7 +235,7 @@ impl<'a> Iterator for MembersIter<'a> {
 }
 
 /// An array.
-pub(super) struct Items<'a>(Instance<'a>);
+pub(crate) struct Items<'a>(Instance<'a>);
 
 impl<'a> Array<'a, Taped> for Items<'a> {
     type Node = Instance<'a>;
@@ -253,7 +253,7 @@ impl<'a> Array<'a, Taped> for Items<'a> {
 }
 
 /// The items of an array.
-pub(super) struct ItemsIter<'a> {
+pub(crate) struct ItemsIter<'a> {
     next: Instance<'a>,
     end: usize,
 }

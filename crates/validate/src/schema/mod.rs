@@ -1,13 +1,21 @@
 //! Bodies that a JSON Schema describes.
 
 mod compiled;
+mod head;
 mod instance;
 mod layer;
 mod options;
+mod parameters;
 mod violation;
 
+pub(crate) use self::violation::Broken;
 pub use self::{
     compiled::JsonSchema,
     layer::{BySchema, JsonSchemaLayer},
     options::{Formats, Patterns, SchemaError, SchemaOptions},
+};
+#[cfg(feature = "openapi")]
+pub(crate) use self::{
+    options::configured,
+    violation::{READ_ONLY, segments},
 };

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use jsonschema::{PatternOptions, Registry, Retrieve, ValidationOptions, Validator, json::Json};
+use jsonschema::{PatternOptions, Registry, Retrieve, ValidationOptions, json::Json};
 use serde_json::Value;
 
 use super::JsonSchema;
@@ -70,9 +70,9 @@ impl Error for SchemaError {
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct SchemaOptions {
-    formats: Formats,
-    patterns: Patterns,
-    documents: Vec<(String, Value)>,
+    pub(super) formats: Formats,
+    pub(super) patterns: Patterns,
+    pub(super) documents: Vec<(String, Value)>,
 }
 
 impl SchemaOptions {
@@ -100,33 +100,37 @@ impl SchemaOptions {
     /// When the schema is not valid, refers to what was not supplied, or has a pattern that
     /// [`with_patterns`](Self::with_patterns) does not allow.
     pub fn build(self, schema: &Value) -> Result<JsonSchema, SchemaError> {
-        let document = |error| SchemaError::Document(Box::new(error));
-        let mut registry = Registry::new();
-        for (uri, contents) in &self.documents {
-            registry = registry.add(uri, contents).map_err(document)?;
-        }
-        let registry = registry.prepare().map_err(document)?;
-        let built = self.compile(jsonschema::options().with_registry(&registry), schema)?;
-        let taped = self.compile(jsonschema::options_for().with_registry(&registry), schema)?;
-        Ok(JsonSchema::compiled(built, taped))
+        let registry = registry(&self.documents)?;
+        let failed = |error| SchemaError::Schema(Box::new(error));
+        let built = configured(jsonschema::options().with_registry(&registry), self.formats, self.patterns)?;
+        let taped =
+            configured(jsonschema::options_for().with_registry(&registry), self.formats, self.patterns)?;
+        Ok(JsonSchema::compiled(built.build(schema).map_err(failed)?, taped.build(schema).map_err(failed)?))
     }
+}
 
-    /// For documents in the form `F`.
-    fn compile<F: Json>(
-        &self,
-        options: ValidationOptions<'_, Arc<dyn Retrieve>, F>,
-        schema: &Value,
-    ) -> Result<Validator<F>, SchemaError> {
-        let assert = self.formats == Formats::Assert;
-        let options =
-            options.offline().should_validate_formats(assert).should_ignore_unknown_formats(!assert);
-        let options = match self.patterns {
-            Patterns::Linear => options.with_pattern_options(PatternOptions::regex()),
-            Patterns::Backtracking { steps: 0 } => return Err(SchemaError::Steps),
-            Patterns::Backtracking { steps } => {
-                options.with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(steps))
-            }
-        };
-        options.build(schema).map_err(|error| SchemaError::Schema(Box::new(error)))
+fn registry(documents: &[(String, Value)]) -> Result<Registry<'_>, SchemaError> {
+    let document = |error| SchemaError::Document(Box::new(error));
+    let mut registry = Registry::new();
+    for (uri, contents) in documents {
+        registry = registry.add(uri, contents).map_err(document)?;
     }
+    registry.prepare().map_err(document)
+}
+
+/// How every schema is compiled, for documents in any form: nothing is fetched, and patterns do not run away.
+pub(crate) fn configured<F: Json>(
+    options: ValidationOptions<'_, Arc<dyn Retrieve>, F>,
+    formats: Formats,
+    patterns: Patterns,
+) -> Result<ValidationOptions<'_, Arc<dyn Retrieve>, F>, SchemaError> {
+    let assert = formats == Formats::Assert;
+    let options = options.offline().should_validate_formats(assert).should_ignore_unknown_formats(!assert);
+    Ok(match patterns {
+        Patterns::Linear => options.with_pattern_options(PatternOptions::regex()),
+        Patterns::Backtracking { steps: 0 } => return Err(SchemaError::Steps),
+        Patterns::Backtracking { steps } => {
+            options.with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(steps))
+        }
+    })
 }

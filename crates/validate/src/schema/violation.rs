@@ -7,31 +7,57 @@ use jsonschema::{ValidationError, error::TypeKind, error::ValidationErrorKind as
 
 use crate::pointer;
 
-/// The violations that `error` stands for: one, or one for each member that should not be there.
-pub(super) fn of(error: &ValidationError<'_>) -> Vec<Violation> {
+/// The keyword of a member that a request must not have.
+pub(crate) const READ_ONLY: &str = "x-bartizan-read-only";
+
+/// One thing that a schema found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// From the root of the document to the value.
+    pub(crate) path: Vec<Cow<'static, str>>,
+    pub(crate) code: &'static str,
+    pub(crate) detail: Cow<'static, str>,
+    /// The member that the value lacks, if that is what is wrong.
+    pub(crate) missing: Option<String>,
+}
+
+impl Broken {
+    pub(crate) fn in_body(self) -> Violation {
+        Violation::in_body(pointer::bounded(self.path), self.code, self.detail)
+    }
+}
+
+/// What `error` stands for: one thing, or one for each member that should not be there.
+pub(super) fn of(error: &ValidationError<'_>) -> Vec<Broken> {
     let path = segments(error.instance_path().as_str());
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => each(&path, unexpected, "additional_properties"),
         Kind::UnevaluatedProperties { unexpected } => each(&path, unexpected, "unevaluated_properties"),
         kind => {
             let (code, detail) = describe(kind);
-            vec![Violation::in_body(pointer::bounded(path), code, detail)]
+            let missing = match kind {
+                Kind::Required { property } => property.as_str().map(str::to_owned),
+                _ => None,
+            };
+            vec![Broken { path, code, detail, missing }]
         }
     }
 }
 
-/// One violation at each of the members `names` of the object at `path`.
-fn each(path: &[Cow<'static, str>], names: &[String], code: &'static str) -> Vec<Violation> {
-    let at = |name: &String| {
-        let segments = path.iter().cloned().chain([Cow::Owned(name.clone())]);
-        Violation::in_body(pointer::bounded(segments), code, "is not a member that is known here")
+/// One for each of the members `names` of the object at `path`.
+fn each(path: &[Cow<'static, str>], names: &[String], code: &'static str) -> Vec<Broken> {
+    let at = |name: &String| Broken {
+        path: path.iter().cloned().chain([Cow::Owned(name.clone())]).collect(),
+        code,
+        detail: Cow::Borrowed("is not a member that is known here"),
+        missing: None,
     };
     // One more than a refusal keeps tells it that there are more.
     names.iter().take(bartizan_core::Rejection::MAX_VIOLATIONS + 1).map(at).collect()
 }
 
 /// The segments of a JSON Pointer (RFC 6901).
-fn segments(pointer: &str) -> Vec<Cow<'static, str>> {
+pub(crate) fn segments(pointer: &str) -> Vec<Cow<'static, str>> {
     let segments = pointer.split('/').skip(1);
     segments.map(|segment| Cow::Owned(segment.replace("~1", "/").replace("~0", "~"))).collect()
 }
@@ -83,6 +109,9 @@ fn describe(kind: &Kind) -> (&'static str, Cow<'static, str>) {
             ("one_of", text("is several of what is allowed here, and must be one"))
         }
         Kind::Not { .. } => ("not", text("is what is not allowed here")),
+        Kind::Custom { keyword, .. } if keyword == READ_ONLY => {
+            ("read_only", text("is set by the service alone"))
+        }
         Kind::FalseSchema => ("false_schema", text("must not be here")),
         _ => ("schema", text("breaks its schema")),
     }
