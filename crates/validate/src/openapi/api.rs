@@ -154,6 +154,8 @@ fn check_schemas(documents: &Documents, found: &[Found], draft: &str) -> Result<
         let Some(schema) = documents.get(place) else { continue };
         let error = match schema {
             Value::Bool(_) => continue,
+            // What a dialect of somebody's own has is seen when it is compiled.
+            Value::Object(object) if !object.get("$schema").is_none_or(dialect::is_draft) => continue,
             Value::Object(object) if object.contains_key("$schema") => {
                 jsonschema::meta::validate(schema).err().map(|error| error.to_owned())
             }

@@ -53,6 +53,11 @@ pub(super) fn draft(root: &Value) -> Result<&'static str, OpenApiError> {
     })
 }
 
+/// Whether a schema that names this dialect is one of a draft.
+pub(super) fn is_draft(dialect: &Value) -> bool {
+    known(dialect).is_some()
+}
+
 /// The draft that a name stands for. OpenAPI's dialects are 2020-12 with words that refuse nothing.
 fn known(dialect: &Value) -> Option<&'static str> {
     let name = dialect.as_str()?.trim_end_matches('#');
@@ -70,19 +75,37 @@ pub(super) fn rewrite(
     assert_formats: bool,
 ) -> Result<(), OpenApiError> {
     for Found { place, .. } in found {
+        let named =
+            documents.get(place).and_then(|schema| schema.get("$schema")).filter(|_| version == Version::V31);
+        let draft = match named {
+            Some(dialect) => {
+                Some(known(dialect).or_else(|| supplied(documents, place, dialect)).ok_or_else(|| {
+                    let what =
+                        "must be one of JSON Schema's drafts, 4 or later, or a dialect that was supplied";
+                    OpenApiError::at(&place.child("$schema"), what)
+                })?)
+            }
+            None => None,
+        }
+        .map(Value::from);
         let Some(Value::Object(schema)) = documents.get_mut(place) else { continue };
         if version == Version::V30 {
             from_v30(schema);
-        } else if let Some(dialect) = schema.get_mut("$schema") {
-            *dialect = known(dialect).map(Value::from).ok_or_else(|| {
-                OpenApiError::at(&place.child("$schema"), "must be one of JSON Schema's drafts, 4 or later")
-            })?;
+        }
+        if let (Some(draft), Some(dialect)) = (draft, schema.get_mut("$schema")) {
+            *dialect = draft;
         }
         if assert_formats {
             bound_integers(schema);
         }
     }
     Ok(())
+}
+
+/// The dialect, if its document was supplied.
+fn supplied<'a>(documents: &Documents, place: &Place, dialect: &'a Value) -> Option<&'a str> {
+    let uri = dialect.as_str()?;
+    documents.locate(place.document, uri).is_some().then_some(uri)
 }
 
 /// OpenAPI 3.0's words in those of 2020-12.
