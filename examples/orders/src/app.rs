@@ -15,10 +15,11 @@ use bartizan::{
     deadline::{RequestBodyTimeoutLayer, TimeoutLayer},
     metrics::MetricsLayer,
     rate_limit::{HeaderFields, PerClientAddr, PerPrincipal, Rate, RateLimitLayer, RedisStore},
+    validate::{OpenApiLayer, OpenApiReport},
 };
 
 use crate::{
-    keys,
+    document, keys,
     orders::{self, Orders},
     quotes::{self, Supplier},
     tokens::Tokens,
@@ -31,9 +32,11 @@ pub struct App {
     pub router: Router,
     /// The effective order of its layers, outside to inside.
     pub stack: String,
+    /// What is documented, and what of it is not judged.
+    pub documented: OpenApiReport,
 }
 
-/// The whole service: `/health` for anyone, everything else with a key or a token. Prices come from `supplier`.
+/// The whole service: `/health` and `/openapi.yaml` for anyone, everything else with a key or a token. Prices come from `supplier`.
 /// Instances with the same `redis` share their limits; without one they are in memory.
 ///
 /// # Errors
@@ -79,11 +82,15 @@ pub fn app_with(
     let keys = ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?;
     let tokens = JwtLayer::new(tokens.keys, tokens.policy).with_realm("orders")?;
     let callers = everyone.inside().push(AuthLayer::new(keys, tokens)).push(per_caller.in_redis(redis)?);
-    let readers = callers.inside().push(RequireLayer::scope("orders:read"));
-    let writers = callers.inside().push(RequireLayer::scope("orders:write"));
-    let admins = callers.inside().push(RequireLayer::role("admin"));
+    // Judges every route by the document: who may not call it learns nothing of what is wrong with the request.
+    let api = document::api()?;
+    let documented = api.report();
+    let described = OpenApiLayer::new(api);
+    let readers = callers.inside().push(RequireLayer::scope("orders:read")).push(described.clone());
+    let writers = callers.inside().push(RequireLayer::scope("orders:write")).push(described.clone());
+    let admins = callers.inside().push(RequireLayer::role("admin")).push(described);
     let stack = format!(
-        "every request\n{}\neverything but /health\n{}\nreading, for example\n{}\ncalls to the supplier\n{}",
+        "every request\n{}\neverything but /health and /openapi.yaml\n{}\nreading, for example\n{}\ncalls to the supplier\n{}",
         everyone.describe(),
         callers.describe(),
         readers.describe(),
@@ -105,6 +112,10 @@ pub fn app_with(
         .fallback(orders::unknown)
         .layer(callers.build())
         .with_state(Orders::default());
-    let router = Router::new().route("/health", get(async || "ok\n")).merge(api).layer(everyone.build());
-    Ok(App { router, stack })
+    let router = Router::new()
+        .route("/health", get(async || "ok\n"))
+        .route("/openapi.yaml", get(document::read))
+        .merge(api)
+        .layer(everyone.build());
+    Ok(App { router, stack, documented })
 }

@@ -12,15 +12,26 @@ use axum::{
     response::IntoResponse,
 };
 use bartizan::{Reason, Rejection, excerpt};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error},
+};
 
-/// What a caller sends.
+/// What a caller sends. What it may be stands in `openapi.yaml`, and was judged before it gets here.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewOrder {
     email: String,
+    #[serde(deserialize_with = "whole")]
     quantity: u32,
     product_id: String,
+}
+
+/// JSON has one kind of numbers: `2.0` is a whole one, as the document's `integer` has it.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    if is_whole { Ok(number as u32) } else { Err(D::Error::custom("not a whole number")) }
 }
 
 /// What the service keeps.

@@ -68,10 +68,12 @@ async fn serve(
             (supplier, Some(addr))
         }
     };
-    let orders::App { router, stack } = orders::app(log, supplier.clone(), redis.as_ref(), tokens.clone())
-        .map_err(|error| format!("cannot build the stack: {error}"))?;
+    let orders::App { router, stack, documented } =
+        orders::app(log, supplier.clone(), redis.as_ref(), tokens.clone())
+            .map_err(|error| format!("cannot build the stack: {error}"))?;
     let listeners = Listeners { api: local(&api)?, admin: local(&operators)?, supplier: own_supplier };
-    announce(&listeners, &stack, whose(&tokens), &sample_token(&tokens)?);
+    let about = format!("{stack}\nthe document\n{documented}");
+    announce(&listeners, &about, whose(&tokens), &sample_token(&tokens)?);
     // Without it, the first request would wait for the first keys.
     tokens.ready().await;
 
@@ -197,6 +199,7 @@ fn announce(listeners: &Listeners, stack: &str, issuer: &str, token: &str) {
          the effective stack, outside to inside:\n{stack}\n\
          {issuer}\n\n\
          try:\n  \
+         curl http://{api}/openapi.yaml\n  \
          curl -i http://{api}/v1/orders\n  \
          curl -i http://{api}/v1/orders -H 'x-api-key: {key}'\n  \
          curl -i http://{api}/v1/orders -H 'x-api-key: {key}' -H 'content-type: application/json' \\\n    \
