@@ -29,6 +29,7 @@ impl Findings {
     }
 
     /// A parameter that parses, and is not what it should be.
+    #[cfg(feature = "openapi")]
     pub(crate) fn wrong(
         &mut self,
         location: Location,
@@ -40,6 +41,7 @@ impl Findings {
     }
 
     /// What a schema found in the value of one parameter.
+    #[cfg(feature = "openapi")]
     pub(crate) fn broken(&mut self, location: Location, name: &str, broken: &[Broken]) {
         for Broken { path, code, detail, .. } in broken {
             self.push(location, name, code, within(path, detail).into());

@@ -1,6 +1,6 @@
 //! Paths with names in place of what varies: `/orders/{id}`.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use super::{Plus, decode};
 
@@ -157,9 +157,12 @@ fn segment(text: &str) -> Result<Segment, TemplateError> {
     Ok(Segment::Pattern(Pattern { prefix: prefix.to_owned(), names }))
 }
 
+#[cfg(feature = "openapi")]
 impl Segment {
     /// The same segment, whatever its names are.
-    pub(crate) fn anonymous(&self) -> Cow<'_, Self> {
+    pub(crate) fn anonymous(&self) -> std::borrow::Cow<'_, Self> {
+        use std::borrow::Cow;
+
         match self {
             Self::Literal(_) => Cow::Borrowed(self),
             Self::Pattern(pattern) => {

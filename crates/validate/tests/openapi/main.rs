@@ -10,6 +10,8 @@ mod security;
 mod styles;
 #[path = "../requests/support.rs"]
 mod support;
+#[cfg(feature = "metrics")]
+mod telemetry;
 
 use bartizan_testkit::TestBody;
 use bartizan_validate::{OpenApi, OpenApiLayer, OpenApiOptions};
