@@ -36,6 +36,10 @@ fn report(together: Together) -> f64 {
     let reached = layered.median.max(2.0 * shares.median);
     println!("{}: {layered}; the bare service {bare}, of which that is {shares}", together.name());
     println!("  on two free cores {reached:.2}; target {TARGET:.2}, gate {GATE:.2}");
+    if bare.median < GATE {
+        // Threads that take turns on one core do not fight over what they share.
+        println!("  which says little: there were no two free cores");
+    }
     reached
 }
 
