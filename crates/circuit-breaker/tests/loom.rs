@@ -50,13 +50,22 @@ mod sync {
         }
     }
 
-    /// One stripe: the threads of the model contend.
+    loom::thread_local! {
+        static STRIPE: std::cell::Cell<usize> = std::cell::Cell::new(0);
+    }
+
+    /// Two stripes: threads contend for one, and must see what is counted in the other.
     pub(crate) fn stripes() -> usize {
-        1
+        2
     }
 
     pub(crate) fn stripe() -> usize {
-        0
+        STRIPE.with(std::cell::Cell::get)
+    }
+
+    /// Which stripe this thread of the model counts in.
+    pub(crate) fn count_in(stripe: usize) {
+        STRIPE.with(|own| own.set(stripe));
     }
 }
 
@@ -85,13 +94,14 @@ fn fail(breaker: &Breaker, now: Instant) -> u32 {
     }
 }
 
-/// So many threads do the same, and how many changes they were told of, the main thread's work included.
+/// So many threads do the same, every other in the other stripe, and how many changes they were told of, the main thread's work included.
 fn together(threads: usize, work: impl Fn() -> u32 + Clone + Send + 'static) -> u32 {
     let told = Arc::new(AtomicU32::new(0));
     let others: Vec<_> = (1..threads)
-        .map(|_| {
+        .map(|index| {
             let (told, work) = (Arc::clone(&told), work.clone());
             thread::spawn(move || {
+                sync::count_in(index % 2);
                 told.fetch_add(work(), SeqCst);
             })
         })
