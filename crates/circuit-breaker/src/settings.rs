@@ -101,5 +101,7 @@ fn is_limited(outcome: &Outcome) -> bool {
         Some(code) => code == GrpcCode::ResourceExhausted,
         None => outcome.status == Some(StatusCode::TOO_MANY_REQUESTS),
     };
-    says_so && outcome.ending == Ending::Completed && outcome.rejection.is_none()
+    // Hardly anybody reads the body of an error.
+    let was_said = matches!(outcome.ending, Ending::Completed | Ending::ClientAborted);
+    says_so && was_said && outcome.rejection.is_none()
 }

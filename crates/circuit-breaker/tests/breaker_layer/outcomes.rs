@@ -173,10 +173,24 @@ async fn cb_07_what_the_caller_cancels_does_not_count() {
     assert!(futures_util::poll!(call.as_mut()).is_pending());
     let _cancelled = script.next_call();
     let (_sender, body) = TestBody::channel();
-    script.next_call().expect("called").reply.send(Ok(Response::builder().status(500).body(body).unwrap()));
+    script.next_call().expect("called").reply.send(Ok(Response::new(body)));
     drop(call.await.unwrap());
     let report = layer.handle().breaker(KEY).report();
     assert_eq!((report.snapshot.state, report.snapshot.calls), (State::Closed, 0));
+}
+
+#[tokio::test]
+async fn cb_07_a_failure_that_the_head_tells_counts_although_its_body_is_dropped() {
+    for (status, expected) in [(503, State::Open), (429, State::Open), (404, State::Closed)] {
+        let layer = touchy().0.with_limited_as_failure();
+        let script = Script::answering(move |_| async move {
+            let (_sender, body) = TestBody::channel();
+            Ok(Response::builder().status(status).body(body).unwrap())
+        });
+        let request = Request::get(HOST).body(TestBody::empty()).unwrap();
+        drop(layer.layer(script.service()).oneshot(request).await.unwrap());
+        assert_eq!(state(&layer), expected, "{status}");
+    }
 }
 
 #[tokio::test]
