@@ -37,15 +37,20 @@ const SOON: Duration = Duration::from_millis(50);
 /// Longer than any test takes.
 const LATE: Duration = Duration::from_secs(60);
 
+/// A total for all routes but those that may take their time.
+fn deadlines(total: Duration) -> TimeoutLayer {
+    ["/slow", "/upload"].into_iter().fold(TimeoutLayer::new(total).unwrap(), |layer, route| {
+        layer.with_route(route, Timeouts::new(LATE).unwrap()).unwrap()
+    })
+}
+
 macro_rules! server_stack {
     ($total:expr) => {
         Stack::server()
             .push(ProblemLayer::new())
             .push(CorrelationIdLayer::new())
             .push(NormalizeLayer::new())
-            .push(
-                TimeoutLayer::new($total).unwrap().with_route("/slow", Timeouts::new(LATE).unwrap()).unwrap(),
-            )
+            .push(deadlines($total))
             .push(RequestBodyTimeoutLayer::new().with_idle(SOON).unwrap())
             .push(AdaptiveConcurrencyLayer::between(10, 100).unwrap())
             .push(BulkheadLayer::new(10).unwrap().by(PerRoute).with_queue(5, LATE).unwrap())
