@@ -88,7 +88,7 @@ impl<B, P: Policy> Call<B, P> {
             last_reason: None,
             taken: Taken::default(),
         };
-        Self { head: RequestHead::keep(request), shared, replay, limits, end, progress }
+        Self { head: RequestHead::keep(request, limits.protocol), shared, replay, limits, end, progress }
     }
 
     fn now(&self) -> Instant {

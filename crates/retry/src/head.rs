@@ -49,7 +49,8 @@ pub struct Idempotent;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl RequestHead {
-    pub(crate) fn keep<B>(request: &Request<B>) -> Self {
+    /// `protocol` is the request's own.
+    pub(crate) fn keep<B>(request: &Request<B>, protocol: Protocol) -> Self {
         let Spare { mut text, mut fields } = Spare::take();
         let uri = request.uri();
         text.push_str(uri.scheme_str().unwrap_or_default());
@@ -61,7 +62,7 @@ impl RequestHead {
         Self {
             method: request.method().clone(),
             version: request.version(),
-            protocol: Protocol::of(request),
+            protocol,
             target: Target { scheme, authority },
             text,
             fields,
@@ -266,7 +267,7 @@ mod tests {
             request.headers_mut().insert(header::AUTHORIZATION, secret);
             let context = RequestContext::of(&mut request);
             for _ in 0..3 {
-                let kept = RequestHead::keep(&request);
+                let kept = RequestHead::keep(&request, Protocol::Http);
                 let again = kept.request(());
                 assert_eq!(again.uri(), request.uri(), "{uri}");
                 assert_eq!((again.method(), again.version()), (request.method(), request.version()));
@@ -284,9 +285,9 @@ mod tests {
     #[test]
     fn a_context_alone_is_kept_too() {
         let mut request = Request::new(());
-        assert!(RequestHead::keep(&request).request(()).extensions().is_empty());
+        assert!(RequestHead::keep(&request, Protocol::Http).request(()).extensions().is_empty());
         RequestContext::of(&mut request);
-        let kept = RequestHead::keep(&request);
+        let kept = RequestHead::keep(&request, Protocol::Http);
         assert!(kept.extension::<RequestContext>().is_some());
         assert!(kept.extension::<Foreign>().is_none());
         assert!(RequestContext::get(kept.request(()).extensions()).is_some());
@@ -294,8 +295,9 @@ mod tests {
 
     #[test]
     fn rt_01_method_key_or_mark_say_that_it_may_be_sent_twice() {
-        let is_idempotent =
-            |builder: http::request::Builder| RequestHead::keep(&builder.body(()).unwrap()).is_idempotent();
+        let is_idempotent = |builder: http::request::Builder| {
+            RequestHead::keep(&builder.body(()).unwrap(), Protocol::Http).is_idempotent()
+        };
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
             assert!(is_idempotent(Request::builder().method(method)), "{method}");
         }

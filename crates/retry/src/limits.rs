@@ -22,6 +22,7 @@ pub(crate) struct Bounds {
 
 /// What holds for all attempts of a call.
 pub(crate) struct Limits {
+    pub(crate) protocol: Protocol,
     pub(crate) start: Instant,
     pub(crate) deadline: Option<Instant>,
     /// The request that is served, or the call's own.
@@ -56,14 +57,14 @@ impl Bounds {
             is_retry |= context.is_retry();
         }
         let context = served.or_else(|| own.cloned());
-        let is_grpc = Protocol::of(request).is_grpc();
-        if is_grpc {
+        let protocol = Protocol::of(request);
+        if protocol.is_grpc() {
             let own_timeout = grpc::timeout(headers).and_then(|timeout| start.checked_add(timeout));
             deadline = earlier(deadline, own_timeout);
             is_retry |= grpc::previous_attempts(headers) > 0;
         }
-        let limits = Limits { start, deadline, context, is_retry: is_retry && !self.nested };
-        if is_grpc {
+        let limits = Limits { protocol, start, deadline, context, is_retry: is_retry && !self.nested };
+        if protocol.is_grpc() {
             limits.announce(self, start, request.headers_mut());
         }
         limits

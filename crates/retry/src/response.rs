@@ -87,7 +87,7 @@ impl<P: Policy> Judge<'_, P> {
     pub(crate) fn settle_later(&self, now: Instant, status: StatusCode, taken: Taken) -> Settle {
         let (policy, budget, clock) = (Arc::clone(self.policy), self.budget.clone(), self.clock.clone());
         let (number, elapsed) = (self.number, now.saturating_duration_since(self.start));
-        let head = RequestHead::keep(&self.head.request(()));
+        let head = RequestHead::keep(&self.head.request(()), self.head.protocol());
         Box::new(move |trailers| {
             let code = GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown);
             let response = ResponseHead { status, headers: trailers, grpc: Some(code) };

@@ -52,7 +52,7 @@ impl<B, P: Policy> Race<B, P> {
         limits: Limits,
     ) -> Self {
         shared.telemetry.called();
-        let head = RequestHead::keep(request);
+        let head = RequestHead::keep(request, limits.protocol);
         let may_repeat = if head.protocol().is_grpc() {
             shared.settings.all_grpc_calls || head.extension::<Idempotent>().is_some()
         } else {
