@@ -49,7 +49,8 @@
 //!    names, strings and numbers are [limited](JsonLimits). Anything else is a 400 with its place.
 //! 4. **The schema or the type**, if there is one: a 422 with up to 32 `errors`, then `truncated`. A pointer names the
 //!    value that is wrong; of a missing member, the object that lacks it. No message repeats a value.
-//! 5. **The very bytes** that were checked go on, with the trailers, as a [`RequestBody`].
+//! 5. **The very bytes** that were checked go on, with the trailers, as a [`RequestBody`]. A layer further in that gets
+//!    them does not read them again, unless its limits are narrower.
 //! 6. gRPC calls, requests without a body, and for [`JsonLayer`] bodies of other declared types, go on unread:
 //!    [`OtherMedia`].
 //! 7. [`with_report_only`](ValidateLayer::with_report_only) counts and tells what would be refused, and lets it pass

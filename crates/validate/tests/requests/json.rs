@@ -1,6 +1,7 @@
 //! What `JsonLayer` does with requests.
 
 use std::{
+    convert::Infallible,
     future::Future,
     pin::pin,
     sync::atomic::Ordering,
@@ -10,8 +11,11 @@ use std::{
 use crate::support::{endless, post, send, send_to, withheld};
 use bartizan_core::{Reason, Rejection};
 use bartizan_testkit::{TestBody, TestError};
-use bartizan_validate::{JsonLayer, JsonLimits, OtherMedia};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use bartizan_validate::{JsonLayer, JsonLimits, OtherMedia, RequestBody};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use tower::{Layer, ServiceExt, service_fn};
 
 const MIB: usize = 1024 * 1024;
 
@@ -44,6 +48,34 @@ async fn val_03_a_malformed_body_is_a_400_with_its_place() {
         assert_eq!((answer.status(), answer.seen.is_some()), (400, false), "{body}");
         assert_eq!(answer.errors(), [error], "{body}");
         assert_eq!(answer.problem()["code"], "malformed_request");
+    }
+}
+
+#[tokio::test]
+async fn val_02_a_layer_further_in_keeps_its_own_limits_and_reads_what_others_put_in_place() {
+    let narrow = JsonLimits::new().with_max_depth(1).unwrap();
+    for (limits, put, status) in [
+        (JsonLimits::new(), None, 200),
+        (narrow, None, 400),
+        (JsonLimits::new(), Some("[[2]]"), 200),
+        (JsonLimits::new(), Some("[[2]"), 400),
+    ] {
+        let handler = service_fn(async |_: Request<RequestBody<TestBody>>| {
+            Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+        });
+        let inner = JsonLayer::new().with_limits(limits).layer(handler);
+        // What stands between them hands on what it got, or something else of the same length.
+        let between = service_fn(move |request: Request<RequestBody<TestBody>>| {
+            let inner = inner.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let read = body.collect().await.unwrap().to_bytes();
+                let body = TestBody::full(put.map_or(read, |put| Bytes::from_static(put.as_bytes())));
+                inner.oneshot(Request::from_parts(head, body)).await
+            }
+        });
+        let response = JsonLayer::new().layer(between).oneshot(post("[[1]]")).await.unwrap();
+        assert_eq!(response.status(), status, "{put:?}");
     }
 }
 
