@@ -19,11 +19,59 @@ pub mod inventory {
     tonic::include_proto!("inventory.v1");
 }
 
+/// The generated inventory service again, which refuses messages that break their rules.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    unused_qualifications,
+    reason = "generated"
+)]
+pub mod validated {
+    include!(concat!(env!("OUT_DIR"), "/validated/inventory.v1.rs"));
+}
+
+/// The generated inventory service again, which only reports such messages.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    unused_qualifications,
+    reason = "generated"
+)]
+pub mod reported {
+    include!(concat!(env!("OUT_DIR"), "/reported/inventory.v1.rs"));
+}
+
 use std::pin::Pin;
 
+use bartizan::validate::{MessageFindings, ValidateMessage};
 use inventory::{ReserveReply, ReserveRequest, StockLevel, WatchRequest, inventory_server::Inventory};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
+
+impl ValidateMessage for ReserveRequest {
+    fn validate(&self, found: &mut MessageFindings<'_>) {
+        if self.sku.is_empty() {
+            found.add("sku", "string_min_len", "must not be empty");
+        }
+        if self.quantity == 0 {
+            found.add("quantity", "uint32_gt", "must be more than 0");
+        }
+    }
+}
+
+impl ValidateMessage for WatchRequest {}
+
+impl ValidateMessage for StockLevel {
+    fn validate(&self, found: &mut MessageFindings<'_>) {
+        if self.quantity > 1000 {
+            found.add("quantity", "uint32_lte", "must be at most 1000");
+        }
+    }
+}
 
 /// An inventory of ten of everything.
 #[derive(Clone, Copy, Debug, Default)]

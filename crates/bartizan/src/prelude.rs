@@ -26,10 +26,10 @@ pub use bartizan_metrics::{ClientMetricsLayer, MetricsLayer};
 pub use bartizan_rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
 #[cfg(feature = "retry")]
 pub use bartizan_retry::RetryLayer;
+#[cfg(feature = "json-schema")]
+pub use bartizan_validate::{ClientResponseSchemaLayer, JsonSchema, JsonSchemaLayer, ResponseSchemaLayer};
 #[cfg(feature = "validate")]
 pub use bartizan_validate::{JsonLayer, ValidateJsonLayer};
-#[cfg(feature = "json-schema")]
-pub use bartizan_validate::{JsonSchema, JsonSchemaLayer};
 #[cfg(feature = "openapi")]
 pub use bartizan_validate::{OpenApi, OpenApiLayer};
 

@@ -1,4 +1,4 @@
-//! The body that goes on to the service.
+//! The body that goes on: a request's to the service, a response's to the caller.
 
 use std::{
     fmt,
@@ -10,14 +10,17 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-/// The body of a request that passed: the very bytes that were checked, or the caller's own body where there was
-/// nothing to check.
+/// The body of a request or a response that passed: the very bytes that were checked, or the sender's own body where
+/// there was nothing to check.
 ///
 /// Bytes that came in one piece are handed on without a copy; trailers follow them.
-pub struct RequestBody<B: Body> {
+pub struct CheckedBody<B: Body> {
     read: Option<Bytes>,
     rest: Rest<B, B::Error>,
 }
+
+/// The [`CheckedBody`] of a request.
+pub type RequestBody<B> = CheckedBody<B>;
 
 enum Rest<B, E> {
     Nothing,
@@ -27,7 +30,7 @@ enum Rest<B, E> {
     Failed(E),
 }
 
-impl<B: Body> RequestBody<B> {
+impl<B: Body> CheckedBody<B> {
     /// A body that nobody read.
     pub(crate) fn untouched(body: B) -> Self {
         Self { read: None, rest: Rest::Body(body) }
@@ -53,7 +56,7 @@ fn some(bytes: Bytes) -> Option<Bytes> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-impl<B> Body for RequestBody<B>
+impl<B> Body for CheckedBody<B>
 where
     B: Body + Unpin,
     B::Data: From<Bytes>,
@@ -101,7 +104,7 @@ where
     }
 }
 
-impl<B: Body> fmt::Debug for RequestBody<B> {
+impl<B: Body> fmt::Debug for CheckedBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rest = match &self.rest {
             Rest::Nothing => "nothing",
@@ -109,7 +112,7 @@ impl<B: Body> fmt::Debug for RequestBody<B> {
             Rest::Body(_) => "body",
             Rest::Failed(_) => "failed",
         };
-        f.debug_struct("RequestBody")
+        f.debug_struct("CheckedBody")
             .field("read", &self.read.as_ref().map_or(0, Bytes::len))
             .field("rest", &rest)
             .finish()

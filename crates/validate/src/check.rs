@@ -161,6 +161,7 @@ impl Settings {
         Ok(bytes)
     }
 
+    /// The body as it is meant.
     pub(crate) fn decode(&self, raw: &Bytes, coding: Coding) -> Result<Bytes, Rejection> {
         coding.decode(raw, self.limits.max_body()).map_err(|error| self.undecodable(error))
     }

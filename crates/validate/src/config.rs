@@ -24,6 +24,8 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// The part of the responses to check is not more than 0 and at most 1.
+    Sample,
 }
 
 impl fmt::Display for ConfigError {
@@ -36,6 +38,7 @@ impl fmt::Display for ConfigError {
                 write!(f, "media_type: {text:?} is neither `application/json` nor a `type/subtype+json`")
             }
             Self::Template { given, why } => write!(f, "template: {given:?}: {why}"),
+            Self::Sample => f.write_str("sample: it is not more than 0 and at most 1"),
         }
     }
 }

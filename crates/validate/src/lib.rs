@@ -1,9 +1,11 @@
-//! Validation of requests for tower services: nothing malformed reaches a handler, nothing unbounded is read, and the
-//! caller learns every mistake at once, at its exact place.
+//! Validation of requests and responses for tower services: nothing malformed reaches a handler, nothing unbounded is
+//! read, and the caller learns every mistake at once, at its exact place.
 //!
 //! [`JsonLayer`] reads JSON bodies under limits and hands the very bytes on. `JsonSchemaLayer` demands a JSON Schema
 //! of them too, and `ValidateJsonLayer<T>` that they are a valid `T`, which the handler gets without a second parse.
 //! `OpenApiLayer` demands of every operation of a service what its description says.
+//! `ResponseSchemaLayer` checks what goes out, and what comes back from an upstream. `ValidateMessage` is for gRPC, and
+//! `Contracts` for what comes by other ways.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -59,9 +61,10 @@
 //! # Codes
 //!
 //! Of `errors[].code`, for what is not even JSON: `json_syntax`, `json_encoding`, `duplicate_key`, `json_limit`,
-//! `content_encoding`, and `required` for a missing body. A schema's are its keywords in snake case: `required`,
-//! `type`, `minimum`, `additional_properties`, `one_of` and so on. A type's are `required`, `type`, `unknown_field`,
-//! `enum`, `value`, `length`, `invalid` from serde, and the rule's own from `validator`: `range`, `email`.
+//! `content_encoding`, and `required` for a missing body; of a query or form `encoding` and `limit`. A schema's are its
+//! keywords in snake case: `required`, `type`, `minimum`, `additional_properties`, `one_of` and so on. A type's are
+//! `required`, `type`, `unknown_field`, `enum`, `value`, `length`, `invalid` from serde, and the rule's own from
+//! `validator` and `garde`: `range`, `email`.
 //!
 //! # Schemas
 //!
@@ -194,6 +197,68 @@
 //! `Valid<T>` works on a route without the layer too, with the default limits. Without axum, `take_valid` takes the
 //! value from the request's extensions. serde stops at its first mistake; `validator` finds all.
 //!
+//! `ValidQuery<T>`, `ValidPath<T>` and `ValidForm<T>` are the same for parameters and forms: an error of a parameter
+//! has `parameter` and `in`, one of a form's field a pointer. With the feature `garde`, `Garde<T>` has its rules from
+//! there: `Valid<Garde<Order>>`. `ReportOnly` in a request's extensions lets extractors hand on what breaks a rule.
+//!
+//! # Responses
+//!
+//! With the feature `schema`, the same engine and the same limits for what is sent, and for what is received:
+//!
+//! ```
+//! # #[cfg(feature = "schema")]
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::convert::Infallible;
+//!
+//! use bartizan_validate::{JsonSchema, ResponseMode, ResponseSchemaLayer};
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! # type Body = Full<bytes::Bytes>;
+//! let schema = JsonSchema::new(&serde_json::json!({ "type": "object", "required": ["id"] }))?;
+//! let answers = |body: &'static str| {
+//!     service_fn(move |_: Request<()>| {
+//!         let response = Response::builder().header("content-type", "application/json");
+//!         std::future::ready(Ok::<_, Infallible>(response.body(Body::from(body)).expect("a response")))
+//!     })
+//! };
+//! let layer = ResponseSchemaLayer::new(schema);
+//!
+//! let good = layer.layer(answers(r#"{"id":7}"#)).oneshot(Request::new(())).await?;
+//! assert_eq!(good.into_body().collect().await?.to_bytes(), r#"{"id":7}"#);
+//! let broken = layer.layer(answers(r#"{"name":"x"}"#)).oneshot(Request::new(())).await?;
+//! assert_eq!(broken.status(), 500);
+//!
+//! // First on real traffic: count and tell, for one response in ten.
+//! let trial = layer.with_mode(ResponseMode::Log).with_sample(0.1)?;
+//! let broken = trial.layer(answers("{}")).oneshot(Request::new(())).await?;
+//! assert_eq!(broken.status(), 200);
+//! # Ok(()) }
+//! # #[cfg(not(feature = "schema"))] fn main() {}
+//! ```
+//!
+//! `ClientResponseSchemaLayer` is for a client's stack: an upstream that breaks its contract becomes a 502. What is
+//! wrong is in the refusal's cause and in the wide event, as pointers and codes, for the log alone: a refusal carries
+//! nothing of the response, not even its headers. Each status may have its schema. Bodies of other types, streams,
+//! gRPC, answers to HEAD, 204, 205, 206 and 304 go on untouched; a client refuses another type where JSON was promised.
+//! A response over the limit passes unchecked and counted in `Log`, and is refused in `Enforce`. The body goes on as it
+//! was sent, in its coding, with its trailers.
+//!
+//! # gRPC messages
+//!
+//! With the feature `tonic`: a generated type says with `ValidateMessage` what its fields must be. Generate the service
+//! with `ValidatingCodec`, and each message of each call is checked as it is decoded, before a handler sees it; or
+//! check by hand, with `check_message` and `ValidatedStream`. A message that breaks a rule is refused with
+//! `INVALID_ARGUMENT` and a `google.rpc.BadRequest` that names each field by its dotted path. A stream fails at that
+//! message. `ReportOnlyCodec` counts and hands on.
+//!
+//! # Contracts
+//!
+//! With the feature `schema`: `validate_json` is the engine as a function, and `Contracts` keeps schemas by name and
+//! version, for messages that do not come by HTTP. `Contract::accepts_all_of` tells whether a new version accepts all
+//! that an older one does: proven, refuted by an example, or unknown.
+//!
 //! # Caveats
 //!
 //! - A caller who sends slowly holds its connection, and up to the limit of memory, until a timeout further out ends
@@ -203,26 +268,31 @@
 //! - Names in pointers of a type's rules are those of the Rust fields.
 //! - A description says nothing of a body where an operation has no `requestBody`: such a body goes on unread.
 //! - In the style `form`, a comma parts items only where it is not percent-encoded, as RFC 6570 has it.
+//! - A client's layer that enforces holds a response back until all of it is there.
 //! - [`JsonLayer`] lets other declared types pass: a handler that reads JSON must look at the type, as axum's does.
 //!
 //! # Place in a stack
 //!
 //! Phase `Validation`: inside of authentication, authorization and limits, outside of idempotency and cache. It needs
 //! nothing and provides nothing. A layer for one schema or type belongs on its route, `OpenApiLayer` around the whole
-//! router; it needs a `Principal` where the description demands one.
+//! router; it needs a `Principal` where the description demands one. In a client's stack, phase `Attempt`: a breaker
+//! and a retry further out see a broken answer as a failure.
 //!
 //! The wide event gets `validation.code`, `validation.failures` and `validation.report_only` of a request that was or
-//! would be refused.
+//! would be refused, and `validation.response` of a response.
 //!
 //! # Features
 //!
 //! All off by default.
 //!
-//! - `schema`: `JsonSchema` and `JsonSchemaLayer`.
+//! - `schema`: `JsonSchema` and its layers, `Contracts`.
 //! - `openapi`: `OpenApi` and `OpenApiLayer`, and `schema`.
-//! - `validator`: `ValidateJsonLayer`; `axum`: that, and the extractor `Valid`.
+//! - `validator`: `ValidateJsonLayer`; `garde`: that with the rules of garde; `axum`: the extractors.
+//! - `tonic`: rules for messages.
+//! - `scope`: the wide event of the request for which an upstream is called, and of the call a message belongs to.
 //! - `decompress`: bodies in gzip, deflate and brotli. Without it they are a 415.
-//! - `metrics`: `bartizan_validation_failures_total{location,code}`. Both labels are texts of the program.
+//! - `metrics`: `bartizan_validation_failures_total{location,code}`. Both labels are texts of the program; of a
+//!   response the location is `response`.
 //! - `tracing`: an event for what report-only mode lets pass, target `bartizan::validate`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -233,7 +303,13 @@ mod checked;
 mod coding;
 mod collect;
 mod config;
+#[cfg(feature = "schema")]
+mod contracts;
+#[cfg(feature = "axum")]
+mod form;
 mod future;
+#[cfg(feature = "tonic")]
+mod grpc;
 mod json;
 mod layer;
 mod limits;
@@ -246,15 +322,17 @@ mod pointer;
 mod read;
 mod refusal;
 #[cfg(feature = "schema")]
+mod response;
+#[cfg(feature = "schema")]
 mod schema;
 mod service;
 mod settings;
 mod telemetry;
-#[cfg(feature = "validator")]
+#[cfg(feature = "typed")]
 mod typed;
 
 pub use self::{
-    body::RequestBody,
+    body::{CheckedBody, RequestBody},
     check::{Check, Syntax},
     config::ConfigError,
     future::ResponseFuture,
@@ -264,6 +342,13 @@ pub use self::{
     service::Validate,
 };
 
+#[cfg(feature = "schema")]
+pub use self::contracts::{Compatibility, Contract, ContractError, Contracts};
+#[cfg(feature = "tonic")]
+pub use self::grpc::{
+    EnforceMessages, MessageCodec, MessageDecoder, MessageFindings, MessageMode, ReportOnlyCodec,
+    ReportOnlyMessages, ValidateMessage, ValidatedStream, ValidatingCodec, check_message,
+};
 #[cfg(feature = "openapi")]
 pub use self::openapi::{
     ByOpenApi, OpenApi, OpenApiError, OpenApiLayer, OpenApiOptions, OpenApiReport, ReadOnly, SchemeRule,
@@ -272,13 +357,20 @@ pub use self::openapi::{
 #[cfg(feature = "schema")]
 pub use self::params::ParameterSchema;
 #[cfg(feature = "schema")]
-pub use self::schema::{
-    BySchema, Formats, JsonSchema, JsonSchemaLayer, Patterns, SchemaError, SchemaOptions,
+pub use self::response::{
+    ClientResponseSchemaLayer, ResponseMode, ResponseSchemaFuture, ResponseSchemaLayer, Side,
+    ValidateResponse, ValidateResponseLayer,
 };
+#[cfg(feature = "schema")]
+pub use self::schema::{
+    BySchema, Formats, JsonSchema, JsonSchemaLayer, Patterns, SchemaError, SchemaOptions, validate_json,
+};
+#[cfg(feature = "garde")]
+pub use self::typed::Garde;
 #[cfg(feature = "axum")]
-pub use self::typed::Valid;
-#[cfg(feature = "validator")]
-pub use self::typed::{Typed, ValidateJsonLayer, take_valid};
+pub use self::typed::{ReportOnly, Valid, ValidForm, ValidPath, ValidQuery};
+#[cfg(feature = "typed")]
+pub use self::typed::{Rules, Typed, ValidateJsonLayer, take_valid};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

@@ -42,6 +42,12 @@ impl MediaTypes {
         }
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn form() -> Self {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        Self { names: vec![FORM.to_owned()], accept: HeaderValue::from_static(FORM) }
+    }
+
     pub(crate) fn add(&mut self, name: &str) -> Result<(), ConfigError> {
         let lower = name.to_ascii_lowercase();
         let is_json = lower.split_once('/').is_some_and(|(kind, subtype)| {

@@ -54,15 +54,20 @@ pub(crate) fn unreadable(cause: String) -> Rejection {
         .with_cause(cause)
 }
 
-/// Parses, and breaks its schema or type.
-#[cfg(any(feature = "schema", feature = "validator"))]
+/// Parses, and breaks its schema, its type or its rules.
+#[cfg(any(feature = "schema", feature = "tonic", feature = "typed"))]
 pub(crate) fn violates(violations: impl IntoIterator<Item = Violation>) -> Rejection {
     let rejection = Rejection::new(Reason::SchemaViolation).with_layer(LAYER);
     violations.into_iter().fold(rejection, Rejection::with_violation)
 }
 
 /// JSON as text, with a number that no 64-bit float can hold.
-#[cfg(any(feature = "schema", feature = "validator"))]
+#[cfg(any(feature = "schema", feature = "typed"))]
 pub(crate) fn out_of_range() -> Rejection {
-    malformed(Violation::in_body([""; 0], "json_limit", "has a number that is out of range"))
+    malformed(number_out_of_range())
+}
+
+#[cfg(any(feature = "schema", feature = "typed"))]
+pub(crate) fn number_out_of_range() -> Violation {
+    Violation::in_body([""; 0], "json_limit", "has a number that is out of range")
 }

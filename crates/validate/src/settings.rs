@@ -27,6 +27,12 @@ impl Settings {
         }
     }
 
+    /// For a body of these types, and no other.
+    #[cfg(feature = "axum")]
+    pub(crate) fn of(media: MediaTypes) -> Self {
+        Self { media, ..Self::new(OtherMedia::Refuse) }
+    }
+
     /// Whether a request with this method must have a body.
     pub(crate) fn wants_body(&self, method: &Method) -> bool {
         self.body_required && matches!(*method, Method::POST | Method::PUT | Method::PATCH)

@@ -3,6 +3,21 @@
 use bartizan_core::{Location, Reason, Rejection, RequestContext};
 use http::Extensions;
 
+/// The context of a request, or of the request for which this one is made.
+#[cfg(feature = "schema")]
+pub(crate) fn context(extensions: &Extensions) -> Option<RequestContext> {
+    RequestContext::get(extensions).cloned().or_else(surrounding)
+}
+
+/// The context of the request that is being answered.
+#[cfg(any(feature = "schema", feature = "tonic"))]
+pub(crate) fn surrounding() -> Option<RequestContext> {
+    #[cfg(feature = "scope")]
+    return bartizan_core::current();
+    #[cfg(not(feature = "scope"))]
+    None
+}
+
 /// Told of every refusal, and of what would have been one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Telemetry {
@@ -33,7 +48,35 @@ impl Telemetry {
             tracing::info!(target: "bartizan::validate", location, code, "this request would be refused");
         }
     }
+
+    /// A response broke its contract, or could not be checked. `told` is for the log.
+    #[cfg(feature = "schema")]
+    pub(crate) fn response_failed(
+        &self,
+        codes: &[&'static str],
+        told: &str,
+        context: Option<&RequestContext>,
+        log_only: bool,
+    ) {
+        if let Some(context) = context {
+            let event = context.event();
+            event.record("validation.response", told.to_owned());
+            event.record("validation.report_only", log_only);
+        }
+        #[cfg(feature = "metrics")]
+        for code in codes {
+            self.counters.count(RESPONSE, code);
+        }
+        #[cfg(feature = "tracing")]
+        tracing::warn!(target: "bartizan::validate", log_only, "{told}");
+        #[cfg(not(feature = "metrics"))]
+        let _ = codes;
+    }
 }
+
+/// The location of what is wrong with a response: where in it is for the log.
+#[cfg(all(feature = "schema", feature = "metrics"))]
+const RESPONSE: &str = "response";
 
 /// Where the first failure is, and what it is: never anything of the caller's.
 fn first(rejection: &Rejection) -> (&'static str, &'static str) {

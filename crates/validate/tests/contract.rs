@@ -65,3 +65,20 @@ fn the_typed_layer_keeps_the_contract() {
     .accept(not_json)
     .check();
 }
+
+#[cfg(feature = "schema")]
+#[test]
+fn the_response_layer_keeps_the_contract() {
+    use bartizan_validate::{
+        ClientResponseSchemaLayer, JsonSchema, OtherMedia, ResponseMode, ResponseSchemaLayer,
+    };
+
+    let schema = JsonSchema::new(&serde_json::json!({ "type": "object" })).unwrap();
+    let server = schema.clone();
+    bartizan_testkit::contract(move || ResponseSchemaLayer::new(server.clone())).check();
+    bartizan_testkit::contract(move || {
+        let layer = ClientResponseSchemaLayer::new(schema.clone()).with_other_media(OtherMedia::Refuse);
+        layer.with_mode(ResponseMode::Log)
+    })
+    .check();
+}

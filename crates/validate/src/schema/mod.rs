@@ -1,6 +1,7 @@
 //! Bodies that a JSON Schema describes.
 
 mod compiled;
+mod document;
 mod head;
 mod instance;
 mod layer;
@@ -11,6 +12,7 @@ mod violation;
 pub(crate) use self::violation::Broken;
 pub use self::{
     compiled::JsonSchema,
+    document::validate_json,
     layer::{BySchema, JsonSchemaLayer},
     options::{Formats, Patterns, SchemaError, SchemaOptions},
 };

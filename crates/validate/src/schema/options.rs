@@ -93,6 +93,16 @@ impl SchemaOptions {
         self
     }
 
+    /// Whether `format` is checked.
+    pub(crate) fn asserts_formats(&self) -> bool {
+        self.formats == Formats::Assert
+    }
+
+    /// How regular expressions are run.
+    pub(crate) fn patterns(&self) -> Patterns {
+        self.patterns
+    }
+
     /// Compiles `schema`. Its draft is what its `$schema` says, 2020-12 without one.
     ///
     /// # Errors

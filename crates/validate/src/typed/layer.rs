@@ -2,18 +2,18 @@
 
 use std::{fmt, marker::PhantomData};
 
-use bartizan_core::Rejection;
+use bartizan_core::{Location, Rejection};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
-use validator::Validate;
 
-use super::{rules, shape, slot};
-use crate::{ValidateLayer, check::Check, refusal};
+use super::{Rules, rules, shape, slot};
+use crate::{ValidateLayer, check::Check};
 
 /// Refuses bodies that are not a valid `T`, and leaves the value for the handler.
 ///
-/// `T` says by serde what the body looks like, and by the [`validator`] crate what its values may be. It is parsed
-/// once: with the feature `axum`, the extractor `Valid<T>` takes the value that the layer made.
+/// `T` says by serde what the body looks like, and by the `validator` crate, or by `garde` in a `Garde`, what its
+/// values may be. It is parsed once: with the feature `axum`, the extractor `Valid<T>` takes the value that the layer
+/// made.
 ///
 /// See the [crate's documentation](crate#typed-bodies) for an example and for the behaviour.
 pub type ValidateJsonLayer<T> = ValidateLayer<Typed<T>>;
@@ -21,14 +21,14 @@ pub type ValidateJsonLayer<T> = ValidateLayer<Typed<T>>;
 /// The body is a valid `T`.
 pub struct Typed<T>(PhantomData<fn() -> T>);
 
-impl<T: DeserializeOwned + Validate + Send + 'static> ValidateJsonLayer<T> {
+impl<T: DeserializeOwned + Rules + Send + 'static> ValidateJsonLayer<T> {
     /// Default limits, `application/json`, and other types are refused.
     pub fn new() -> Self {
         Self::of(Typed::new())
     }
 }
 
-impl<T: DeserializeOwned + Validate + Send + 'static> Default for ValidateJsonLayer<T> {
+impl<T: DeserializeOwned + Rules + Send + 'static> Default for ValidateJsonLayer<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -40,12 +40,12 @@ impl<T> Typed<T> {
     }
 }
 
-impl<T: DeserializeOwned + Validate + Send + 'static> Check for Typed<T> {
+impl<T: DeserializeOwned + Rules + Send + 'static> Check for Typed<T> {
     fn body(&self, text: &str, head: &mut Parts) -> Result<(), Rejection> {
         let value: T = serde_json::from_str(text).map_err(|_| shape::explain::<T>(text))?;
-        let verdict = value.validate();
+        let verdict = rules::judge(&value, Location::Body);
         slot::put(&mut head.extensions, value);
-        verdict.map_err(|errors| refusal::violates(rules::violations(&errors)))
+        verdict
     }
 
     /// What comes next is the handler, which takes the value.

@@ -1,92 +1,25 @@
-//! Which rules of a value do not hold.
+//! The one seam for all validators.
 
-use std::borrow::Cow;
+use bartizan_core::{Location, Rejection};
 
-use bartizan_core::{Rejection, Violation};
-use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
+use super::Broken;
+use crate::refusal;
 
-use crate::pointer;
-
-/// One violation for each rule, in the order of their places; one more than a refusal keeps, so that it knows.
-pub(super) fn violations(errors: &ValidationErrors) -> Vec<Violation> {
-    let mut found = Vec::new();
-    collect(errors, &mut Vec::new(), &mut found);
-    found
+/// A value that knows its rules: by the `validator` crate, whatever implements its `Validate`, and by `garde`, what is
+/// wrapped in `Garde`.
+///
+/// Sealed: its implementations are this crate's. For rules written by hand implement `validator::Validate`.
+pub trait Rules {
+    /// The rules that do not hold; one more than a refusal keeps tells it that there are more.
+    #[doc(hidden)]
+    fn broken(&self) -> Vec<Broken>;
 }
 
-fn collect(errors: &ValidationErrors, path: &mut Vec<Cow<'static, str>>, found: &mut Vec<Violation>) {
-    let mut fields: Vec<_> = errors.0.iter().collect();
-    fields.sort_unstable_by_key(|(name, _)| *name);
-    for (name, kind) in fields {
-        if found.len() > Rejection::MAX_VIOLATIONS {
-            return;
-        }
-        // The validator's name for a rule about the whole struct.
-        let own = *name != "__all__";
-        if own {
-            path.push(name.clone());
-        }
-        match kind {
-            ValidationErrorsKind::Struct(inner) => collect(inner, path, found),
-            ValidationErrorsKind::List(items) => {
-                for (index, inner) in items {
-                    path.push(Cow::Owned(index.to_string()));
-                    collect(inner, path, found);
-                    path.pop();
-                }
-            }
-            ValidationErrorsKind::Field(rules) => {
-                let at = pointer::bounded(path.iter().cloned());
-                found.extend(
-                    rules.iter().map(|rule| Violation::in_body(at.clone(), code(rule), detail(rule))),
-                );
-            }
-        }
-        if own {
-            path.pop();
-        }
+/// Refuses a value of this part of a request if one of its rules does not hold.
+pub(super) fn judge(value: &impl Rules, location: Location) -> Result<(), Rejection> {
+    let broken = value.broken();
+    if broken.is_empty() {
+        return Ok(());
     }
-}
-
-/// The code, if it is a text of the program: what is made at run time is no label and no API.
-fn code(rule: &ValidationError) -> &'static str {
-    match rule.code {
-        Cow::Borrowed(code) => code,
-        Cow::Owned(_) => "invalid",
-    }
-}
-
-/// The rule's own message, or one for the built-in rules; the value that breaks it is not told.
-fn detail(rule: &ValidationError) -> Cow<'static, str> {
-    if let Some(message) = &rule.message {
-        return message.clone();
-    }
-    let param = |name: &str| rule.params.get(name);
-    match &*rule.code {
-        "length" => bounds(
-            "must have",
-            [("at least", param("min")), ("at most", param("max")), ("exactly", param("equal"))],
-        ),
-        "range" => bounds(
-            "must be",
-            [
-                ("at least", param("min").or(param("exclusive_min"))),
-                ("at most", param("max").or(param("exclusive_max"))),
-                ("exactly", None),
-            ],
-        ),
-        "required" | "required_nested" => Cow::Borrowed("is required"),
-        "email" => Cow::Borrowed("must be an email address"),
-        "url" => Cow::Borrowed("must be a URL"),
-        "ip" | "ipv4" | "ipv6" => Cow::Borrowed("must be an IP address"),
-        "regex" => Cow::Borrowed("must have the form that is asked for"),
-        "must_match" => Cow::Borrowed("must be the same as its counterpart"),
-        _ => Cow::Borrowed("is not valid"),
-    }
-}
-
-fn bounds(verb: &str, bounds: [(&str, Option<&serde_json::Value>); 3]) -> Cow<'static, str> {
-    let bounds: Vec<_> =
-        bounds.iter().filter_map(|(word, bound)| bound.map(|bound| format!("{word} {bound}"))).collect();
-    Cow::Owned(format!("{verb} {}", bounds.join(" and ")))
+    Err(refusal::violates(broken.into_iter().map(|broken| broken.at(location))))
 }

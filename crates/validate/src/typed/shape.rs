@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use bartizan_core::{Rejection, Violation, excerpt};
+use bartizan_core::{Location, Rejection, excerpt};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
-use crate::{pointer, refusal};
+use super::Broken;
+use crate::refusal;
 
 /// Parses once more, noting where: that costs several times the plain parse, and only a refusal pays it.
 #[cold]
@@ -22,17 +23,34 @@ pub(super) fn explain<T: DeserializeOwned>(text: &str) -> Rejection {
     if error.classify() != Category::Data {
         return refusal::out_of_range();
     }
-    let (code, detail) = describe(&error.to_string());
-    refusal::violates([Violation::in_body(path, code, detail)])
+    refusal::violates([broken(path, &error.to_string(), Location::Body).at(Location::Body)])
 }
 
-fn segments(path: &Path) -> Vec<Cow<'static, str>> {
-    pointer::bounded(path.iter().filter_map(|segment| match segment {
+pub(super) fn segments(path: &Path) -> Vec<Cow<'static, str>> {
+    let names = path.iter().filter_map(|segment| match segment {
         Segment::Seq { index } => Some(Cow::Owned(index.to_string())),
         Segment::Map { key } => Some(Cow::Owned(key.clone())),
         Segment::Enum { variant } => Some(Cow::Owned(variant.clone())),
         Segment::Unknown => None,
-    }))
+    });
+    names.collect()
+}
+
+/// What serde's `message` says of the value at `path`. What is missing in a document is told of its parent, and a
+/// parameter that is missing by its own name.
+pub(super) fn broken(mut path: Vec<Cow<'static, str>>, message: &str, location: Location) -> Broken {
+    if location != Location::Body
+        && let Some(name) = missing(message)
+    {
+        path.push(Cow::Owned(name.to_owned()));
+    }
+    let (code, detail) = describe(message);
+    Broken::new(path, code, detail)
+}
+
+/// The field that serde misses.
+pub(super) fn missing(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.split('`').next()
 }
 
 /// A code and a sentence for serde's message, without the caller's value that it repeats.
@@ -47,7 +65,7 @@ fn describe(message: &str) -> (&'static str, Cow<'static, str>) {
     let must_be = |otherwise: &'static str| {
         expected().map_or(Cow::Borrowed(otherwise), |expected| Cow::Owned(format!("must be {expected}")))
     };
-    if let Some(field) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+    if let Some(field) = missing(message) {
         return ("required", Cow::Owned(format!("`{}` is required", excerpt(field))));
     }
     if message.starts_with("unknown field `") {
@@ -68,8 +86,23 @@ fn describe(message: &str) -> (&'static str, Cow<'static, str>) {
     if message.starts_with("duplicate field `") {
         return ("duplicate_key", Cow::Borrowed("has two names of one member"));
     }
-    ("invalid", Cow::Borrowed("is not valid"))
+    let of_text = OF_TEXT.iter().find(|(said, ..)| message == *said);
+    of_text.map_or(("invalid", Cow::Borrowed("is not valid")), |(_, code, detail)| {
+        (*code, Cow::Borrowed(*detail))
+    })
 }
+
+/// What the standard library says of texts that should be numbers, and the reader of forms of a name that comes
+/// several times and may not.
+const OF_TEXT: [(&str, &str, &str); 7] = [
+    ("invalid digit found in string", "type", "must be a whole number"),
+    ("cannot parse integer from empty string", "type", "must be a whole number"),
+    ("number too large to fit in target type", "value", "is too large"),
+    ("number too small to fit in target type", "value", "is too small"),
+    ("invalid float literal", "type", "must be a number"),
+    ("cannot parse float from empty string", "type", "must be a number"),
+    ("unsupported value", "duplicate_key", "must be there once"),
+];
 
 #[cfg(test)]
 mod tests {

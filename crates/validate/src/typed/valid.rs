@@ -1,26 +1,21 @@
 //! The extractor.
 
-use std::{error::Error, future::poll_fn, ops::Deref};
+use std::ops::Deref;
 
 use axum::extract::{FromRequest, Request};
 use bartizan_core::Rejection;
 use serde::de::DeserializeOwned;
-use validator::Validate;
 
-use super::{Typed, take_valid};
-use crate::{
-    OtherMedia,
-    check::{Announced, Plan},
-    collect::{Collect, End},
-    read::failed,
-    refusal,
-    settings::Settings,
-};
+use super::{Rules, Typed, extract, take_valid};
+use crate::{OtherMedia, refusal, settings::Settings};
 
 /// A body that is a valid `T`: an axum extractor.
 ///
 /// Behind a [`ValidateJsonLayer<T>`](crate::ValidateJsonLayer) it takes the value that the layer made, without a
 /// second parse. Without one it does the layer's work itself, with the default limits, and refuses the same way.
+///
+/// [`ValidQuery`](crate::ValidQuery), [`ValidPath`](crate::ValidPath) and [`ValidForm`](crate::ValidForm) are its
+/// siblings for what is no JSON. Rules of the `garde` crate: `Valid<Garde<T>>`.
 ///
 /// ```
 /// use bartizan_validate::Valid;
@@ -51,7 +46,7 @@ impl<T> Deref for Valid<T> {
 
 impl<T, S> FromRequest<S> for Valid<T>
 where
-    T: DeserializeOwned + Validate + Send + 'static,
+    T: DeserializeOwned + Rules + Send + 'static,
     S: Send + Sync,
 {
     type Rejection = Rejection;
@@ -61,24 +56,15 @@ where
             return Ok(Self(value));
         }
         let settings = Settings::new(OtherMedia::Refuse);
-        let announced = Announced::of(request.body());
         let (mut head, body) = request.into_parts();
-        let coding = match settings.plan(&head, announced)? {
-            Plan::Read(coding) => coding,
-            Plan::Pass => return Err(refusal::body_missing()),
+        let read = extract::read(&settings, &head, body).await;
+        let verdict = match read {
+            Ok(Some((raw, coding))) => settings.judge(&Typed::<T>::new(), &mut head, &raw, coding).map(drop),
+            Ok(None) => Err(refusal::body_missing()),
+            Err(rejection) => Err(rejection),
         };
-        let most = settings.limits.max_body();
-        let mut collect = Collect::new(body, most);
-        match poll_fn(|cx| collect.poll(cx)).await {
-            End::Whole => {}
-            End::TooLarge => return Err(refusal::too_large(most)),
-            End::Failed(error) => {
-                let error: Box<dyn Error + Send + Sync> = error.into();
-                return Err(failed(error.as_ref(), most));
-            }
-        }
-        let bytes = collect.finish().bytes;
-        settings.judge(&Typed::<T>::new(), &mut head, &bytes, coding)?;
-        take_valid(&mut head.extensions).map(Self).ok_or_else(refusal::body_missing)
+        // A value whose rules do not hold is there too, for who only reports.
+        let value = take_valid(&mut head.extensions).map(Self);
+        extract::settle(value, verdict, &head.extensions)
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(feature = "decompress")]
 mod decompress;
 mod json;
+#[cfg(all(feature = "axum", feature = "garde"))]
+mod parameters;
 #[cfg(feature = "schema")]
 mod schema;
 mod support;

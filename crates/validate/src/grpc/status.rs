@@ -1,0 +1,55 @@
+//! What a caller is told of a message that breaks its rules.
+
+use std::sync::LazyLock;
+
+use bartizan_core::{Face, Rejection, ResponseBody};
+use bytes::Bytes;
+use http::{Extensions, HeaderValue, Request, Response, header};
+use http_body_util::Empty;
+use tonic::Status;
+
+use super::{ValidateMessage, message::findings};
+use crate::{
+    refusal,
+    telemetry::{self, Telemetry},
+};
+
+/// A codec has no value of its own in the stack, so all messages count here, in the recorder in force.
+static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(Telemetry::default);
+
+/// Whether the rules of `message` hold: for a service whose codec is not [`ValidatingCodec`](crate::ValidatingCodec).
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` with a `google.rpc.BadRequest` that names each field.
+pub fn check_message(message: &impl ValidateMessage) -> Result<(), Status> {
+    judge(message, false)
+}
+
+/// The same, and counts; `Ok` too where it only reports.
+pub(super) fn judge(message: &impl ValidateMessage, report_only: bool) -> Result<(), Status> {
+    let violations = findings(message);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let rejection = refusal::violates(violations);
+    let mut call = Extensions::new();
+    if let Some(context) = telemetry::surrounding() {
+        call.insert(context);
+    }
+    TELEMETRY.failed(&rejection, &call, report_only);
+    if report_only { Ok(()) } else { Err(status(rejection, call)) }
+}
+
+/// The status that a layer's refusal would be, for tonic to send.
+#[cold]
+fn status(rejection: Rejection, extensions: Extensions) -> Status {
+    let mut call = Request::new(());
+    *call.extensions_mut() = extensions;
+    call.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    let code = tonic::Code::from_i32(rejection.grpc_code().number());
+    let message = rejection.detail().to_owned();
+    let rendered: Response<ResponseBody<Empty<Bytes>>> = rejection.into_response(&Face::of(&call));
+    let details = Status::from_header_map(rendered.headers()).map(|status| status.details().to_vec());
+    Status::with_details(code, message, details.unwrap_or_default().into())
+}

@@ -1,0 +1,5 @@
+//! What the layers do with responses.
+
+mod modes;
+mod support;
+mod untouched;
