@@ -36,6 +36,8 @@ pub use bartizan_metrics as metrics;
 pub use bartizan_rate_limit as rate_limit;
 #[cfg(feature = "retry")]
 pub use bartizan_retry as retry;
+#[cfg(feature = "upload")]
+pub use bartizan_upload as upload;
 #[cfg(feature = "validate")]
 pub use bartizan_validate as validate;
 

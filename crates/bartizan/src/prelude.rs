@@ -26,6 +26,8 @@ pub use bartizan_metrics::{ClientMetricsLayer, MetricsLayer};
 pub use bartizan_rate_limit::{PerClientAddr, PerPrincipal, Rate, RateLimitLayer};
 #[cfg(feature = "retry")]
 pub use bartizan_retry::RetryLayer;
+#[cfg(feature = "upload")]
+pub use bartizan_upload::{AllowList, FileType, UploadLayer};
 #[cfg(feature = "json-schema")]
 pub use bartizan_validate::{ClientResponseSchemaLayer, JsonSchema, JsonSchemaLayer, ResponseSchemaLayer};
 #[cfg(feature = "validate")]

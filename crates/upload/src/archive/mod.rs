@@ -1,0 +1,11 @@
+//! Archives, looked into as they pass.
+
+mod entry;
+mod limits;
+mod record;
+#[cfg(test)]
+mod tests;
+mod zip;
+
+pub use self::limits::ArchiveLimits;
+pub(crate) use self::zip::Zip;
