@@ -13,6 +13,7 @@ use bartizan::{
     Client, GrpcChannel, GrpcStack, HttpReqwest, Reason, Rejection, RequestContext, Stack,
     correlation_id::{CorrelationIdLayer, LogicalCallLayer, PropagateLayer, TraceContextLayer},
     in_scope,
+    validate::{ClientResponseSchemaLayer, JsonSchema},
 };
 use bartizan_tests::{
     TenOfEverything,
@@ -291,6 +292,33 @@ async fn cid_04_reqwest_calls_carry_ids_and_trace() {
     let reply = begin(serve(Router::new().route("/go", get(go)), &notes).await).await;
     assert_eq!(reply.into_body(), "ok");
     assert_one_trace(&notes.take(), 1);
+}
+
+#[tokio::test]
+async fn val_08_an_upstream_that_breaks_its_contract_is_a_bad_gateway() {
+    let answers = Router::new()
+        .route("/good", get(async || ([("content-type", "application/json")], r#"{"price":7}"#)))
+        .route("/broken", get(async || ([("content-type", "application/json")], r#"{"s3cret":7}"#)))
+        .route("/page", get(async || ([("content-type", "text/html")], "<h1>s3cret</h1>")));
+    let upstream = serve(answers, &Notes::default()).await;
+    let schema = JsonSchema::new(&serde_json::json!({ "required": ["price"] })).unwrap();
+    let client = Stack::client()
+        .push(PropagateLayer::new())
+        .push(ClientResponseSchemaLayer::new(schema))
+        .build()
+        .layer(reqwest());
+    for (path, status, body) in [("good", 200, r#"{"price":7}"#), ("broken", 502, ""), ("page", 502, "")] {
+        let request = Request::get(format!("http://{upstream}/{path}")).body(Empty::<Bytes>::new()).unwrap();
+        let response = client.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        let cause =
+            response.extensions().get::<Rejection>().map(|refusal| refusal.cause().unwrap().to_owned());
+        let seen = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(status == 502 || seen == body, "{seen:?}");
+        assert!(!String::from_utf8_lossy(&seen).contains("s3cret"));
+        let cause = cause.unwrap_or_default();
+        assert_eq!(cause.contains("# required"), path == "broken", "{cause}");
+    }
 }
 
 #[tokio::test]

@@ -55,3 +55,35 @@ async fn err_11_a_client_whose_head_is_good_is_told_to_go_on() {
     let answer = read_to(&mut stream, "[1, 2]").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
+
+#[cfg(feature = "schema")]
+#[tokio::test]
+async fn val_08_a_broken_response_is_replaced_and_the_connection_serves_the_next() {
+    use axum::{extract::Path, http::header, routing::get};
+    use bartizan_validate::{JsonSchema, ResponseSchemaLayer};
+
+    let schema = JsonSchema::new(&serde_json::json!({ "required": ["id"] })).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = async |Path(body): Path<String>| ([(header::CONTENT_TYPE, "application/json")], body);
+    let app = Router::new().route("/{body}", get(answer)).layer(ResponseSchemaLayer::new(schema));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for (target, status, length, end) in [
+        ("/%7B%22id%22:7%7D", "200 OK", "content-length: 8\r\n", "{\"id\":7}"),
+        (
+            "/%7B%22s3cret%22:7%7D",
+            "500 Internal Server Error",
+            "content-type: application/problem+json",
+            "\"code\"",
+        ),
+        ("/%7B%22id%22:8%7D", "200 OK", "content-length: 8\r\n", "{\"id\":8}"),
+    ] {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_to(&mut stream, end).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.contains(length), "{answer}");
+        assert!(!answer.contains("s3cret"), "{answer}");
+    }
+}

@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     routing::{get, post},
 };
-use bartizan_validate::{Garde, ReportOnly, Valid, ValidForm, ValidPath, ValidQuery};
+use bartizan_validate::{Garde, ReportOnly, Valid, ValidForm, ValidPath, ValidQuery, ValidateJsonLayer};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde::Deserialize;
@@ -173,6 +173,13 @@ async fn val_06_rules_of_garde_are_told_as_those_of_validator() {
         (status, errors.join(", ")),
         (422, "#/amount invalid, #/code ascii, #/code length, #/steps/1 range".to_owned())
     );
+    let layered = Router::new()
+        .route("/", post(async |Valid(Garde(coupon)): Valid<Garde<Coupon>>| coupon.code))
+        .layer(ValidateJsonLayer::<Garde<Coupon>>::new());
+    let request = Request::post("/").header("content-type", "application/json").body(Body::from(body));
+    let (status, mut by_layer) = told(layered.oneshot(request.unwrap()).await.unwrap()).await;
+    by_layer.sort();
+    assert_eq!((status, by_layer), (422, errors));
     let query = ask("/coupon?code=s3cret-long-code&amount=2").await;
     assert_eq!(query, (422, vec!["query code length".to_owned()]));
 }

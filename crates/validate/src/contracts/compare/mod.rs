@@ -21,11 +21,13 @@ use super::Contract;
 /// Either answer is certain. [`Compatible`](Self::Compatible) is proven, keyword by keyword, over this part of JSON
 /// Schema 2020-12 and 2019-09, and of drafts 7 and 6: `type`, `enum`, `const`, the bounds of numbers, strings, arrays
 /// and objects, `multipleOf`, `uniqueItems`, `items`, `required`, `properties`, `additionalProperties`, `allOf`,
-/// `anyOf` of the older one split into its cases, of the newer one by a case that holds all, and `$ref` within the
-/// document. `pattern`, `format` where it is asserted, and all other keywords must be in the older one too, as they
+/// `anyOf` and `oneOf` of the older one split into their cases, `anyOf` of the newer one by a case that holds all,
+/// `oneOf` by the one case that is not told apart by its type or by the value of a required member, and `$ref` within
+/// the document. `pattern`, `format` where it is asserted, and all other keywords must be in the older one too, as they
 /// are. [`Breaks`](Self::Breaks) comes with a message that the older contract accepts and the newer refuses, both
-/// asked. Everything else is [`Unknown`](Self::Unknown): draft 4, references that lead back or out of the document,
-/// `$id` or `$dynamicRef` inside of it, and what is too large to decide.
+/// asked. Everything else is [`Unknown`](Self::Unknown): draft 4, a draft from before `$ref` had siblings and one from
+/// after it, references that lead back or out of the document, `$id` or `$dynamicRef` inside of it, and what is too
+/// large to decide.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Compatibility {
