@@ -7,6 +7,7 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
+use tokio::runtime::{Builder, EnterGuard};
 use tower_service::Service;
 
 /// The body of every request, and of the responses unless a layer wants another.
@@ -25,6 +26,8 @@ pub struct Prepared {
     request: Box<dyn Fn() -> Request<Body>>,
     settle: Box<dyn Fn()>,
     expected: StatusCode,
+    /// Of the runtime that the stack asks for.
+    entered: Option<EnterGuard<'static>>,
 }
 
 impl Prepared {
@@ -42,7 +45,20 @@ impl Prepared {
             request: Box::new(request),
             settle: Box::new(|| ()),
             expected,
+            entered: None,
         }
+    }
+
+    /// In a tokio runtime with time, which nobody drives, for a layer that asks for one where it does not wait.
+    ///
+    /// # Panics
+    ///
+    /// When no runtime can be made.
+    pub(crate) fn in_runtime(make: impl FnOnce() -> Self) -> Self {
+        let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime can be made");
+        // For as long as the program runs, so that the guard borrows from nothing that moves.
+        let entered = Box::leak(Box::new(runtime)).enter();
+        Self { entered: Some(entered), ..make() }
     }
 
     /// `settle` waits until no work of earlier requests is left, for a layer that leaves work to another thread.
@@ -75,7 +91,7 @@ impl Prepared {
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").finish_non_exhaustive()
+        f.debug_struct("Prepared").field("in_runtime", &self.entered.is_some()).finish_non_exhaustive()
     }
 }
 

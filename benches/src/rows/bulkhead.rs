@@ -59,10 +59,12 @@ fn tower(arm: Arm) -> Prepared {
 }
 
 fn tower_resilience(arm: Arm) -> Prepared {
-    arm.prepare(request::with_context, StatusCode::OK, |bare: Bare<Body>| {
-        let layer =
-            TowerResilience::builder().max_concurrent_calls(LIMIT as usize).reject_when_full().build();
-        layer.expect("it is not zero").layer(bare)
+    Prepared::in_runtime(|| {
+        arm.prepare(request::with_context, StatusCode::OK, |bare: Bare<Body>| {
+            let layer =
+                TowerResilience::builder().max_concurrent_calls(LIMIT as usize).reject_when_full().build();
+            layer.expect("it is not zero").layer(bare)
+        })
     })
 }
 

@@ -50,16 +50,14 @@ impl MatchedRoute {
     #[inline]
     pub(crate) fn found<B>(protocol: Protocol, request: &Request<B>) -> Option<Self> {
         let extensions = request.extensions();
-        if !extensions.is_empty() {
-            if let Some(route) = extensions.get::<Self>() {
-                return Some(route.clone());
-            }
-            #[cfg(feature = "axum")]
-            if !protocol.is_grpc()
-                && let Some(path) = extensions.get::<axum::extract::MatchedPath>()
-            {
-                return Some(Self(Repr::Axum(path.clone())));
-            }
+        if let Some(route) = extensions.get::<Self>() {
+            return Some(route.clone());
+        }
+        #[cfg(feature = "axum")]
+        if !protocol.is_grpc()
+            && let Some(path) = extensions.get::<axum::extract::MatchedPath>()
+        {
+            return Some(Self(Repr::Axum(path.clone())));
         }
         if protocol.is_grpc() {
             let path = request.uri().path_and_query().filter(|path| is_grpc_method(path.path()))?;
