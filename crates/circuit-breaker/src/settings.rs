@@ -40,7 +40,7 @@ impl Settings {
             max_breakers: 1024,
             exempt: Exempt::default(),
             listeners: Vec::new(),
-            target: Target::default(),
+            target: Default::default(),
         }
     }
 }

@@ -145,7 +145,7 @@ where
 }
 
 fn normalize<B: Body>(response: Response<B>, context: &RequestContext) -> Response<ResponseBody<B>> {
-    if let Some(Carried { rejection, is_stale }) = carried(&response, context.protocol()) {
+    if let Some(Carried { rejection, is_stale }) = carried(&response, context) {
         return if is_stale {
             answer(response, rejection, context)
         } else {

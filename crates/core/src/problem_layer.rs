@@ -324,7 +324,7 @@ struct Refuser {
 
 impl Refuser {
     fn restyle<B: Body>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
-        match carried(&response, self.context.protocol()) {
+        match carried(&response, &self.context) {
             Some(Carried { rejection, is_stale }) if is_stale || self.settings.restyles => {
                 replace(response, rejection, |rejection, headers| self.render(rejection, headers))
             }

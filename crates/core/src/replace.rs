@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, header};
 use http_body::Body;
 
-use crate::{Protocol, Rejection, ResponseBody, catch::catch, problem};
+use crate::{Protocol, Rejection, RequestContext, ResponseBody, catch::catch, problem};
 
 /// A refusal found in a response on its way out.
 pub(crate) struct Carried {
@@ -23,9 +23,12 @@ pub(crate) struct Carried {
 ///
 /// None when a layer in between answered something else instead, say a redirect to a login page or a page of its
 /// own, and only left the extension: that is not ours to change.
-pub(crate) fn carried<B>(response: &Response<B>, protocol: Protocol) -> Option<Carried> {
+pub(crate) fn carried<B>(response: &Response<B>, context: &RequestContext) -> Option<Carried> {
     let rejection = response.extensions().get::<Rejection>()?;
-    let is_stale = !rejection.is_addressed();
+    let protocol = context.protocol();
+    // A handler may hand on the refusal of a call that it made, which has no id, or that of the call.
+    let is_anothers = context.request_id().is_some_and(|id| rejection.request_id() != Some(id));
+    let is_stale = !rejection.is_addressed() || is_anothers;
     if Protocol::from_headers(response.headers()).is_grpc() {
         return Some(Carried { rejection: rejection.clone(), is_stale: is_stale || !protocol.is_grpc() });
     }

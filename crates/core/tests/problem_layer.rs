@@ -52,6 +52,22 @@ fn limited(request: &Request<String>) -> Refused {
     Rejection::new(Reason::RateLimited).answer(request)
 }
 
+/// As a handler does that hands on why its own call of another service was refused.
+#[tokio::test]
+async fn err_06_the_refusal_of_a_call_gets_the_id_of_the_request_it_was_made_for() {
+    for of_another in [false, true] {
+        let answer = move |_: &Request<String>| -> Refused {
+            let mut call = Request::new(());
+            if of_another {
+                RequestContext::of(&mut call).set_request_id(RequestId::new("call-1").unwrap());
+            }
+            Rejection::new(Reason::CircuitOpen).into_response(&Face::of(&call))
+        };
+        let response = through(&ProblemLayer::new(), identified("GET"), answer).await;
+        assert_eq!(json(response).await["request_id"], "req-1");
+    }
+}
+
 #[tokio::test]
 async fn the_services_style_replaces_the_default_form() {
     let layer = styled().with_member("service", "orders").unwrap();

@@ -222,6 +222,7 @@ async fn cb_04_a_supplier_that_is_down_is_left_alone_and_callers_are_told_when_t
     let refused = refused.expect("the breaker has opened");
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=5).contains(&wait), "{wait}");
+    assert_eq!(refused.json()["request_id"], refused.header("x-request-id").unwrap());
     let line = service.log_line_where(ours(&refused)).await;
     assert_eq!(line["circuit_breaker.name"], "supplier");
     assert_eq!(line["circuit_breaker.refused"], true, "{line}");
