@@ -16,7 +16,7 @@ pub(crate) fn run() -> Result<()> {
     // Clippy rather than check, for code that is dead without a feature. Only libraries are built, and the resolver
     // keeps the features of dev-dependencies out of them, so manifests need not be rewritten (`--no-dev-deps`).
     Sh::cargo("hack")
-        .args(["clippy", "--lib", "--each-feature"])
+        .args(["clippy", "--lib", "--each-feature", "--keep-going"])
         .args(workspace::packages(&crates))
         .args(["--quiet", "--", "-D", "warnings"])
         .run()?;

@@ -241,7 +241,7 @@ impl Settings {
             replay_cap: REPLAY_CAP,
             mints_keys: false,
             random: Random::Thread,
-            target: Target::default(),
+            target: Default::default(),
         }
     }
 }

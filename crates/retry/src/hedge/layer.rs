@@ -124,7 +124,7 @@ impl HedgeLayer {
             bounds: Bounds::new(),
             replay_cap: REPLAY_CAP,
             all_grpc_calls: false,
-            target: Target::default(),
+            target: Default::default(),
         };
         Self::assemble(Arc::new(StandardPolicy::new()), settings)
     }
