@@ -112,6 +112,15 @@ impl Running {
     }
 }
 
+/// A test that ends early, or has nothing to ask of the end, leaves no program behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended already is none to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn it_announces_itself_serves_both_listeners_and_loses_no_line_when_stopped() {
     for signal in ["-TERM", "-INT"] {
