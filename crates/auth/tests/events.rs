@@ -3,57 +3,25 @@
 
 mod support;
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
+use std::io;
 
 use bartizan_auth::{
     AccessPolicy, ApiKey, ApiKeyLayer, AsyncPolicy, AuthorizeLayer, FileKeys, PolicyDecision, PolicyQuery,
     Require, RequireLayer, StaticKeys,
 };
 use bartizan_core::{MatchedRoute, Principal, RequestContext};
+use bartizan_testkit::TestLog;
 use http::Request;
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
 use self::support::{get, grpc, send, with_key};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 /// What `work` says, each event with its fields.
 fn said(work: impl Future<Output = ()>) -> Vec<String> {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(lines.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work);
-    });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    text.lines().filter(|line| line.contains("bartizan::auth")).map(str::to_owned).collect()
+    let log = TestLog::default();
+    let _guard = log.listen(tracing::Level::DEBUG);
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work);
+    log.text().lines().filter(|line| line.contains("bartizan::auth")).map(str::to_owned).collect()
 }
 
 fn by(request: Request<String>) -> Request<String> {

@@ -18,12 +18,7 @@ use self::{everything::Everything, idp::Named, mint::Signer};
 #[tokio::test]
 async fn jwk_02_log_05_a_published_secret_is_reported_and_not_repeated() {
     let seen = Everything::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(seen.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = seen.0.listen(tracing::Level::TRACE);
     let (secret, key) = (Signer::secret().jwk(), Named::new("good").jwk());
     let mut private = Named::new("private").jwk();
     private["d"] = json!("s3cret");
@@ -56,7 +51,7 @@ async fn jwk_02_log_05_a_published_secret_is_reported_and_not_repeated() {
     seen.debug(&bad);
     seen.error(&bad.build_with(rude()).unwrap_err());
 
-    let seen = seen.0.lock().unwrap();
+    let seen = seen.0.text();
     for said in [
         "the key set publishes a secret",
         "kid=\"private\" kind=\"private\"",

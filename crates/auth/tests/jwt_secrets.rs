@@ -28,8 +28,7 @@ fn log_04_no_token_and_no_secret_is_in_any_text() {
     let seen = Everything::default();
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
+    let _guard = seen.0.listen(tracing::Level::TRACE);
 
     let keys = SharedKeys::new(signer.keys(Algorithm::Hs256));
     let layer = JwtLayer::new(keys.clone(), TokenPolicy::new(ISSUER, [AUDIENCE]).unwrap())
@@ -91,13 +90,11 @@ fn log_04_no_token_and_no_secret_is_in_any_text() {
         seen.debug(&send(&kept, request).await);
     };
     metrics::with_local_recorder(&recorder, || {
-        tracing::subscriber::with_default(subscriber, || {
-            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
-        });
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
     });
     seen.debug(&snapshotter.snapshot().into_vec());
 
-    let text = seen.0.lock().unwrap();
+    let text = seen.0.text();
     for part in [
         "expired",
         "wrong_audience",

@@ -381,8 +381,7 @@ fn log_04_no_secret_of_nonces_is_in_any_text() {
 #[test]
 fn log_04_no_proof_and_no_bound_token_is_in_any_text() {
     let seen = everything::Everything::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(seen.clone()).finish();
+    let _guard = seen.0.listen(tracing::Level::TRACE);
     let (client, thief) = (Client::new(Algorithm::Es256), Client::new(Algorithm::Es256));
     let proofs = [
         client.proof(&json!({})),
@@ -408,11 +407,9 @@ fn log_04_no_proof_and_no_bound_token_is_in_any_text() {
             }
         }
     };
-    tracing::subscriber::with_default(subscriber, || {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
-    });
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work());
     seen.error(&dpop().with_nonces(b"SSSS", Duration::from_secs(60)).unwrap_err());
-    let text = seen.0.lock().unwrap();
+    let text = seen.0.text();
     assert!(
         text.contains("nonces.secret") && !text.contains("SSSS"),
         "a secret that is too short is one, too"

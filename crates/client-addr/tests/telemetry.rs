@@ -1,50 +1,29 @@
 //! The fault that a missing address is, as operators see it.
 #![cfg(feature = "tracing")]
 
-use std::{
-    convert::Infallible,
-    io::{self, Write},
-    net::IpAddr,
-    sync::{Arc, Mutex},
-};
+use std::{convert::Infallible, net::IpAddr};
 
 use bartizan_client_addr::{ClientAddrLayer, MissingAddr};
+use bartizan_testkit::TestLog;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt};
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What is written while each layer gets three requests without an address.
 fn written(layers: &[ClientAddrLayer]) -> String {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let inner = tower::service_fn(async |_: Request<()>| {
         Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
     });
-    tracing::subscriber::with_default(subscriber, || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for layer in layers {
-            for _ in 0..3 {
-                runtime.block_on(layer.layer(inner).oneshot(Request::new(()))).unwrap();
-            }
+    let log = TestLog::default();
+    let _guard = log.listen(tracing::Level::INFO);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for layer in layers {
+        for _ in 0..3 {
+            runtime.block_on(layer.layer(inner).oneshot(Request::new(()))).unwrap();
         }
-    });
-    let bytes = buffer.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    }
+    log.text()
 }
 
 #[test]

@@ -301,15 +301,14 @@ fn obs_06_only_some_codes_are_errors_of_the_server() {
 fn the_span_ends_with_the_body() {
     let (told, ()) = Told::during(async {});
     let subscriber = tracing_subscriber::registry().with(told.clone());
-    tracing::subscriber::with_default(subscriber, || {
-        let mut service = layer().layer(Shower);
-        let call = tower::Service::call(&mut service, request(&[]));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let response = runtime.block_on(call).unwrap();
-        assert!(!told.is_closed());
-        runtime.block_on(response.into_body().collect()).unwrap();
-        assert!(told.is_closed());
-    });
+    let _guard = bartizan_testkit::listen(subscriber);
+    let mut service = layer().layer(Shower);
+    let call = tower::Service::call(&mut service, request(&[]));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let response = runtime.block_on(call).unwrap();
+    assert!(!told.is_closed());
+    runtime.block_on(response.into_body().collect()).unwrap();
+    assert!(told.is_closed());
     assert_eq!(told.closed()[0].1, Level::INFO);
     told.span().expect(&[("http.response.status_code", Some("200"))]);
 }
@@ -321,8 +320,8 @@ fn without_the_setting_or_a_listener_there_is_no_span() {
     let subscriber =
         tracing_subscriber::registry().with(told.clone()).with(tracing_subscriber::filter::LevelFilter::WARN);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let (seen, _) =
-        tracing::subscriber::with_default(subscriber, || runtime.block_on(send(&layer(), request(&[]))));
+    let _guard = bartizan_testkit::listen(subscriber);
+    let (seen, _) = runtime.block_on(send(&layer(), request(&[])));
     assert!(!told.is_closed());
     assert!(seen.context.trace().is_some(), "the trace does not depend on who listens");
 }

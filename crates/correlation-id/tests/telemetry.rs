@@ -84,37 +84,15 @@ mod metric {
 
 #[cfg(feature = "tracing")]
 mod event {
-    use std::{
-        io::{self, Write},
-        sync::{Arc, Mutex},
-    };
+    use bartizan_testkit::TestLog;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Buffer {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn written(run: impl FnOnce()) -> String {
-        let buffer = Buffer::default();
-        let writer = buffer.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, run);
-        let bytes = buffer.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        let log = TestLog::default();
+        let _guard = log.listen(tracing::Level::DEBUG);
+        run();
+        log.text()
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod error;
 mod handle;
 mod inner;
 mod layer;
+#[cfg(feature = "tracing")]
+mod log;
 mod prepare;
 mod probe;
 #[cfg(feature = "redis-server")]
@@ -29,5 +31,7 @@ pub use self::{
     probe::{Probe, Spinning},
 };
 
+#[cfg(feature = "tracing")]
+pub use self::log::{TestLog, listen};
 #[cfg(feature = "redis-server")]
 pub use self::redis::{RedisCluster, RedisSentinel, RedisServer};

@@ -1,20 +1,16 @@
 //! A place for all that a layer says.
 
-use std::{
-    fmt::Debug,
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
+use std::fmt::Debug;
 
-use tracing_subscriber::fmt::MakeWriter;
+use bartizan_testkit::TestLog;
 
 /// All that was said, in one place.
 #[derive(Clone, Default)]
-pub(crate) struct Everything(pub(crate) Arc<Mutex<String>>);
+pub(crate) struct Everything(pub(crate) TestLog);
 
 impl Everything {
     pub(crate) fn add(&self, text: impl AsRef<str>) {
-        self.0.lock().unwrap().push_str(text.as_ref());
+        self.0.push(text.as_ref());
     }
 
     pub(crate) fn debug(&self, value: &dyn Debug) {
@@ -28,24 +24,5 @@ impl Everything {
             self.add(error.to_string());
             next = error.source();
         }
-    }
-}
-
-impl Write for Everything {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.add(String::from_utf8_lossy(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Everything {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
     }
 }

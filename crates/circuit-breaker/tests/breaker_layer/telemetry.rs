@@ -136,7 +136,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Heard {
 #[tokio::test]
 async fn a_change_is_an_event_and_opening_is_a_warning() {
     let heard = Heard::default();
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(heard.clone()));
+    let _guard = bartizan_testkit::listen(tracing_subscriber::registry().with(heard.clone()));
     let (layer, time) = touchy();
     let upstream = Upstream::new(503);
     upstream.call(&layer, HOST).await;

@@ -89,7 +89,8 @@ impl Told {
         let told = Self::default();
         let subscriber = tracing_subscriber::registry().with(told.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let output = tracing::subscriber::with_default(subscriber, || runtime.block_on(future));
+        let _guard = bartizan_testkit::listen(subscriber);
+        let output = runtime.block_on(future);
         (told, output)
     }
 
