@@ -17,7 +17,7 @@ use tower_service::Service;
 use crate::{
     RequestBody,
     check::{Check, Shared},
-    read::{Fate, Reading},
+    read::Reading,
 };
 
 pin_project! {
@@ -37,7 +37,7 @@ pin_project! {
     #[project = StateProj]
     enum State<S, C, B, F> {
         // ## Reading => (Calling | Refused)
-        Reading { reading: Option<Reading<B>>, ready: S, shared: Arc<Shared<C>> },
+        Reading { reading: Reading<B>, ready: S, shared: Arc<Shared<C>> },
         Calling { #[pin] inner: F },
         Refused { refusal: Option<(Rejection, Face)> },
     }
@@ -49,7 +49,7 @@ where
     B: Body,
 {
     pub(crate) fn read(reading: Reading<B>, ready: S, shared: Arc<Shared<C>>) -> Self {
-        Self { state: State::Reading { reading: Some(reading), ready, shared } }
+        Self { state: State::Reading { reading, ready, shared } }
     }
 
     pub(crate) fn forward(inner: S::Future) -> Self {
@@ -74,10 +74,12 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Reading { reading, ready, shared } => match ready!(shared.poll(reading, cx)) {
-                    Fate::Pass(request) => State::Calling { inner: ready.call(request) },
-                    Fate::Refuse(rejection, face) => State::Refused { refusal: Some((rejection, face)) },
-                },
+                StateProj::Reading { reading, ready, shared } => {
+                    match ready!(shared.poll(reading, cx, |request| ready.call(request))) {
+                        Ok(inner) => State::Calling { inner },
+                        Err(refusal) => State::Refused { refusal: Some(refusal) },
+                    }
+                }
                 StateProj::Calling { inner } => {
                     return inner.poll(cx).map_ok(|response| response.map(ResponseBody::forward));
                 }

@@ -20,13 +20,14 @@ use crate::{
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A request whose body is being read.
+/// A request whose body is being read. What is in it is taken when the body is there; the head, which is large, not
+/// before it goes on.
 #[derive(Debug)]
 pub(crate) struct Reading<B> {
-    head: Parts,
+    head: Option<Parts>,
     coding: Coding,
     which: Which,
-    collect: Collect<B>,
+    collect: Option<Collect<B>>,
 }
 
 /// What becomes of a request.
@@ -57,50 +58,57 @@ impl<C: Check> Shared<C> {
         match self.check.plan(&self.settings, &mut head, announced) {
             Ok((Plan::Pass, _)) => Begun::Over(pass(Request::from_parts(head, body))),
             Ok((Plan::Read(coding), which)) => {
-                let collect = Collect::new(body, self.settings.limits.max_body());
-                Begun::Reading(Reading { head, coding, which, collect })
+                let collect = Some(Collect::new(body, self.settings.limits.max_body()));
+                Begun::Reading(Reading { head: Some(head), coding, which, collect })
             }
             Err(rejection) => Begun::Over(self.or_report(head, rejection, || RequestBody::untouched(body))),
         }
     }
 
-    /// Reads on, and judges what was read when all of it is there.
-    pub(crate) fn poll<B>(&self, reading: &mut Option<Reading<B>>, cx: &mut Context<'_>) -> Poll<Fate<B>>
+    /// Reads on, judges what was read when all of it is there, and calls with a request that passes.
+    // A request is large: made in the call, it is not moved there.
+    pub(crate) fn poll<B, F>(
+        &self,
+        reading: &mut Reading<B>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(Request<RequestBody<B>>) -> F,
+    ) -> Poll<Result<F, (Rejection, Face)>>
     where
         B: Body<Error: Into<BoxError>> + Unpin,
     {
-        let end = match reading {
-            Some(reading) => Some(ready!(reading.collect.poll(cx))),
+        let end = match &mut reading.collect {
+            Some(collect) => Some(ready!(collect.poll(cx))),
             None => None,
         };
-        let (Some(end), Some(reading)) = (end, reading.take()) else {
-            // Polled again after it was ready, which no caller may do, it still answers.
-            let bug = Rejection::new(Reason::Internal).with_layer(refusal::LAYER);
-            return Poll::Ready(Fate::Refuse(bug, Face::default()));
+        let (Some(end), Some(collect), Some(head)) = (end, reading.collect.take(), &mut reading.head) else {
+            return Poll::Ready(Err(polled_again()));
         };
-        let Reading { mut head, coding, which, collect } = reading;
         let Collected { bytes, trailers, body } = collect.finish();
-        Poll::Ready(match end {
-            End::Whole => match self.check.judge(&self.settings, which, &mut head, &bytes, coding) {
-                Ok(checked) => {
-                    let body = RequestBody::whole(checked, trailers);
-                    Fate::Pass(Request::from_parts(head, body))
+        let (rejection, body) = match end {
+            End::Whole => {
+                match self.check.judge(&self.settings, reading.which, head, &bytes, reading.coding) {
+                    Ok(checked) => (None, RequestBody::whole(checked, trailers)),
+                    Err(rejection) => (Some(rejection), RequestBody::whole(bytes, trailers)),
                 }
-                Err(rejection) => self.or_report(head, rejection, || RequestBody::whole(bytes, trailers)),
-            },
+            }
             End::TooLarge => {
                 let rejection = refusal::too_large(self.settings.limits.max_body());
-                self.or_report(head, rejection, || RequestBody::begun(bytes, body))
+                (Some(rejection), RequestBody::begun(bytes, body))
             }
             // A body that fails is no finding about the caller's document: who only reports hands the failure on.
-            End::Failed(error) if self.settings.report_only => {
-                let body = RequestBody::failed(bytes, error);
-                Fate::Pass(Request::from_parts(head, body))
-            }
+            End::Failed(error) if self.settings.report_only => (None, RequestBody::failed(bytes, error)),
             End::Failed(error) => {
                 let rejection = failed(error.into().as_ref(), self.settings.limits.max_body());
-                self.or_report(head, rejection, || RequestBody::whole(bytes, trailers))
+                (Some(rejection), RequestBody::whole(bytes, trailers))
             }
+        };
+        let Some(head) = reading.head.take() else { return Poll::Ready(Err(polled_again())) };
+        Poll::Ready(match rejection {
+            None => Ok(call(Request::from_parts(head, body))),
+            Some(rejection) => match self.or_report(head, rejection, || body) {
+                Fate::Pass(request) => Ok(call(request)),
+                Fate::Refuse(rejection, face) => Err((rejection, face)),
+            },
         })
     }
 
@@ -120,6 +128,12 @@ impl<C: Check> Shared<C> {
             Fate::Refuse(rejection, Face::of(&Request::from_parts(head, ())))
         }
     }
+}
+
+/// After it was ready, which no caller may do. It still answers.
+#[cold]
+fn polled_again() -> (Rejection, Face) {
+    (Rejection::new(Reason::Internal).with_layer(refusal::LAYER), Face::default())
 }
 
 fn pass<B: Body>(request: Request<B>) -> Fate<B> {

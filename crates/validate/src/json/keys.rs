@@ -1,6 +1,6 @@
 //! The names of the members of the objects that are open, to find one that stands twice.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::string;
 
@@ -23,22 +23,42 @@ const FEW: usize = 12;
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     names: Vec<Name>,
-    /// Names that were written with escapes, as they are meant.
+    /// Room for a name that was written with escapes, as it is meant.
     meant: Vec<u8>,
 }
 
+/// Where a name stands, between its quotes. Small, since there is one for each member of a document.
 #[derive(Clone, Copy, Debug)]
 struct Name {
-    /// Length, first and last byte: tells most names apart at one look.
-    tag: u32,
-    /// Where the name stands, between its quotes.
     start: u32,
-    end: u32,
-    /// Where in `meant` it begins; `NOT_ESCAPED` for one that means what is written.
-    meant: u32,
+    /// Twice its length; and one more if it is written with escapes.
+    length: u32,
 }
 
-const NOT_ESCAPED: u32 = u32::MAX;
+impl Name {
+    /// `raw` is within a document, of which [`JsonLimits`](crate::JsonLimits) allows no more than 2^30 bytes.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
+    fn new(raw: &Range<usize>, escaped: bool) -> Self {
+        Self { start: raw.start as u32, length: ((raw.end - raw.start) as u32) << 1 | u32::from(escaped) }
+    }
+
+    fn raw(self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + (self.length >> 1) as usize
+    }
+
+    /// What it means.
+    fn text(self, bytes: &[u8]) -> Cow<'_, [u8]> {
+        let raw = &bytes[self.raw()];
+        if self.length & 1 == 0 {
+            return Cow::Borrowed(raw);
+        }
+        let mut meant = Vec::with_capacity(raw.len());
+        string::unescape(raw, &mut meant);
+        Cow::Owned(meant)
+    }
+}
 
 impl Keys {
     /// None yet.
@@ -49,10 +69,9 @@ impl Keys {
     /// Forgets all, and keeps the room.
     pub(super) fn clear(&mut self) {
         self.names.clear();
-        self.meant.clear();
     }
 
-    /// How many names, or bytes of names, there is room for.
+    /// How many names, or bytes of a name, there is room for.
     pub(super) fn capacity(&self) -> usize {
         self.names.capacity().max(self.meant.capacity())
     }
@@ -63,52 +82,20 @@ impl Keys {
         Seen { bits: 0, twice: 0, mark: self.names.len() }
     }
 
-    /// Adds the name at `raw` of the document `bytes`, of which [`JsonLimits`](crate::JsonLimits) allows no more
-    /// than 2^30, to the names of the innermost object.
+    /// Adds the name at `raw` of the document `bytes` to the names of the innermost object.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
     pub(super) fn push(&mut self, bytes: &[u8], raw: Range<usize>, escaped: bool, seen: &mut Seen) {
-        let (start, end) = (raw.start as u32, raw.end as u32);
-        let name = if escaped {
-            self.escaped(bytes, raw)
-        } else {
-            Name { tag: tag(bytes, raw), start, end, meant: NOT_ESCAPED }
-        };
-        let bit = 1 << bit(name.tag);
+        self.names.push(Name::new(&raw, escaped));
+        let bit = if escaped { self.bit_of_escaped(&bytes[raw]) } else { bit(bytes, raw) };
         seen.twice |= seen.bits & bit;
         seen.bits |= bit;
-        self.names.push(name);
     }
 
     #[cold]
-    #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
-    fn escaped(&mut self, bytes: &[u8], raw: Range<usize>) -> Name {
-        let meant = self.unescape(&bytes[raw.clone()]);
-        let name = Name { tag: 0, start: raw.start as u32, end: raw.end as u32, meant };
-        let text = self.text(bytes, &name);
-        Name { tag: tag(text, 0..text.len()), ..name }
-    }
-
-    /// Appends what `raw` means, with its length before it, since it is shorter than what is written.
-    #[expect(clippy::cast_possible_truncation, reason = "a document has at most 2^30 bytes")]
-    fn unescape(&mut self, raw: &[u8]) -> u32 {
-        let at = self.meant.len();
-        self.meant.extend_from_slice(&[0; 4]);
+    fn bit_of_escaped(&mut self, raw: &[u8]) -> u64 {
+        self.meant.clear();
         string::unescape(raw, &mut self.meant);
-        let length = (self.meant.len() - at - 4) as u32;
-        self.meant[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        at as u32
-    }
-
-    #[inline]
-    fn text<'a>(&'a self, bytes: &'a [u8], name: &Name) -> &'a [u8] {
-        if name.meant == NOT_ESCAPED {
-            return &bytes[name.start as usize..name.end as usize];
-        }
-        match self.meant[name.meant as usize..].split_first_chunk::<4>() {
-            Some((length, rest)) => &rest[..u32::from_le_bytes(*length) as usize],
-            None => &[],
-        }
+        bit(&self.meant, 0..self.meant.len())
     }
 
     /// Forgets the names of an object that closes. `Err` is where one stands that was there already.
@@ -117,12 +104,9 @@ impl Keys {
         if seen.twice != 0
             && let Some(name) = self.find_twice(bytes, seen.mark)
         {
-            return Err(name.start as usize..name.end as usize);
+            return Err(name.raw());
         }
         self.names.truncate(seen.mark);
-        if seen.mark == 0 {
-            self.meant.clear();
-        }
         Ok(())
     }
 
@@ -130,41 +114,35 @@ impl Keys {
     fn find_twice(&self, bytes: &[u8], mark: usize) -> Option<Name> {
         let names = &self.names[mark..];
         if names.len() > FEW {
-            return self.twice(bytes, names);
+            return twice(bytes, names);
         }
         for (index, name) in names.iter().enumerate() {
-            for other in &names[..index] {
-                if other.tag == name.tag && self.text(bytes, other) == self.text(bytes, name) {
-                    return Some(*name);
-                }
+            let text = name.text(bytes);
+            if names[..index].iter().any(|other| other.text(bytes) == text) {
+                return Some(*name);
             }
         }
         None
     }
-
-    fn twice(&self, bytes: &[u8], names: &[Name]) -> Option<Name> {
-        let mut sorted: Vec<_> =
-            names.iter().map(|name| (self.text(bytes, name), name.start, *name)).collect();
-        sorted.sort_unstable_by_key(|(text, start, _)| (*text, *start));
-        sorted
-            .windows(2)
-            .filter(|pair| pair[0].0 == pair[1].0)
-            .map(|pair| pair[1].2)
-            .min_by_key(|name| name.start)
-    }
 }
 
-/// The hint of the name that stands at `place` in `bytes`. Equal names have equal hints.
+fn twice(bytes: &[u8], names: &[Name]) -> Option<Name> {
+    let mut sorted: Vec<_> = names.iter().map(|name| (name.text(bytes), *name)).collect();
+    sorted.sort_unstable_by(|(a, one), (b, other)| (a, one.start).cmp(&(b, other.start)));
+    sorted
+        .windows(2)
+        .filter(|pair| pair[0].0 == pair[1].0)
+        .map(|pair| pair[1].1)
+        .min_by_key(|name| name.start)
+}
+
+/// One of 64 bits for the name that stands at `place` in `bytes`, by its length, first and last byte. Equal names have
+/// equal bits.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "only a hint")]
-fn tag(bytes: &[u8], place: Range<usize>) -> u32 {
-    let byte = |at: usize| u32::from(bytes.get(at).copied().unwrap_or_default());
+fn bit(bytes: &[u8], place: Range<usize>) -> u64 {
+    let byte = |at: usize| u64::from(bytes.get(at).copied().unwrap_or_default());
     // Of an empty name, whatever stands around it.
-    (place.len() as u32) << 16 ^ byte(place.start) << 8 ^ byte(place.end.wrapping_sub(1))
-}
-
-/// One of 64 for each tag: the upper bits of a product are well mixed.
-#[inline(always)]
-fn bit(tag: u32) -> u64 {
-    u64::from(tag).wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 58
+    let tag = (place.len() as u64) << 16 ^ byte(place.start) << 8 ^ byte(place.end.wrapping_sub(1));
+    // The upper bits of a product are well mixed.
+    1 << (tag.wrapping_mul(0xD6E8_FEB8_6659_FD93) >> 58)
 }

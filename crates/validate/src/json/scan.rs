@@ -13,10 +13,19 @@ use super::{
 };
 use crate::JsonLimits;
 
-/// An object or array whose end was not seen yet.
+/// What the reader is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    /// The document itself.
+    Document,
+    Object,
+    Array,
+}
+
+/// An object or array whose end was not seen yet, or the document.
 #[derive(Clone, Copy, Debug)]
 struct Open {
-    object: bool,
+    within: Within,
     /// Members or items so far, the current one included.
     count: usize,
     /// Its names so far.
@@ -26,6 +35,7 @@ struct Open {
 /// What the reader of a document remembers.
 #[derive(Debug, Default)]
 struct Memory {
+    /// What encloses the innermost, from the outside.
     opened: Vec<Open>,
     keys: Keys,
 }
@@ -72,6 +82,8 @@ fn scan_with(
 ) -> Result<(), Fault> {
     let bytes = text.as_bytes();
     let mut at = 0;
+    // The innermost is kept apart from the others, where each step has it at hand.
+    let mut open = Open { within: Within::Document, count: 0, seen: keys.open() };
     loop {
         // Begin => a value is due.
         let start = at;
@@ -98,18 +110,19 @@ fn scan_with(
                     return Err(Fault::limit(start, "too deep", limits.max_depth()));
                 }
                 trace.open(object);
-                at = space(bytes, start + 1);
+                at = after_space(bytes, start + 1);
                 if bytes.get(at) == Some(if object { &b'}' } else { &b']' }) {
                     trace.close(0);
                     at += 1;
                 } else {
-                    let mut open = Open { object, count: 1, seen: keys.open() };
+                    opened.push(open);
+                    let within = if object { Within::Object } else { Within::Array };
+                    open = Open { within, count: 1, seen: keys.open() };
                     if object {
                         at = key(bytes, at, limits, keys, &mut open.seen, trace)?;
                     } else {
                         trace.item(0);
                     }
-                    opened.push(open);
                     continue;
                 }
             }
@@ -129,47 +142,45 @@ fn scan_with(
         }
         // Value ended => the next one of the innermost object or array is due, or nothing.
         loop {
-            let Some(open) = opened.last_mut() else {
-                at = space(bytes, at);
-                return if at == bytes.len() {
-                    Ok(())
-                } else {
-                    Err(Fault::syntax(at, "nothing after the value"))
-                };
-            };
-            match bytes.get(at) {
-                Some(b',') => {
+            match (bytes.get(at), open.within) {
+                (Some(b','), Within::Object) => {
                     if open.count == limits.max_members() {
-                        let what = if open.object { "too many members" } else { "too many items" };
-                        return Err(Fault::limit(at, what, limits.max_members()));
-                    }
-                    if open.object {
-                        at = key(bytes, at + 1, limits, keys, &mut open.seen, trace)?;
-                    } else {
-                        at += 1;
-                        trace.item(open.count);
+                        return Err(Fault::limit(at, "too many members", limits.max_members()));
                     }
                     open.count += 1;
+                    at = key(bytes, at + 1, limits, keys, &mut open.seen, trace)?;
                     break;
                 }
-                Some(b'}') if open.object => {
+                (Some(b','), Within::Array) => {
+                    if open.count == limits.max_members() {
+                        return Err(Fault::limit(at, "too many items", limits.max_members()));
+                    }
+                    trace.item(open.count);
+                    open.count += 1;
+                    at += 1;
+                    break;
+                }
+                (Some(b'}'), Within::Object) => {
                     if let Err(twice) = keys.close(bytes, open.seen) {
                         let at = twice.start;
                         trace.key(twice, false);
                         return Err(Fault::duplicate(at));
                     }
                 }
-                Some(b']') if !open.object => {}
-                Some(b' ' | b'\n' | b'\r' | b'\t') => {
+                (Some(b']'), Within::Array) => {}
+                (Some(b' ' | b'\n' | b'\r' | b'\t'), _) => {
                     at = space(bytes, at);
                     continue;
                 }
-                _ if open.object => return Err(Fault::syntax(at, "`,` or `}`")),
-                _ => return Err(Fault::syntax(at, "`,` or `]`")),
+                (None, Within::Document) => return Ok(()),
+                (_, Within::Document) => return Err(Fault::syntax(at, "nothing after the value")),
+                (_, Within::Object) => return Err(Fault::syntax(at, "`,` or `}`")),
+                (_, Within::Array) => return Err(Fault::syntax(at, "`,` or `]`")),
             }
             at += 1;
             trace.close(open.count);
-            opened.pop();
+            let Some(outer) = opened.pop() else { return Err(Fault::syntax(at, "nothing after the value")) };
+            open = outer;
         }
     }
 }
@@ -181,6 +192,12 @@ fn space(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// The same, where there is seldom any.
+#[inline(always)]
+fn after_space(bytes: &[u8], at: usize) -> usize {
+    if matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) { space(bytes, at) } else { at }
 }
 
 /// Where this very byte stands, after white space if need be.
