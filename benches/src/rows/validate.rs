@@ -27,7 +27,7 @@ const AXUM_VALID: &str = "axum-valid";
 pub(super) fn rows() -> Vec<Scenario> {
     vec![
         Scenario::ours(READ, None, read),
-        Scenario::ours(TYPED, Some(Budget::new(38_000, 30).not_met_yet(39_000, 27)), typed),
+        Scenario::ours(TYPED, Some(Budget::new(38_000, 30)), typed),
         Scenario::peer(TYPED, AXUM_VALID, axum_valid),
         Scenario::ours(SCHEMA, Some(Budget::new(72_000, 80)), schema),
     ]
