@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::{ArcSwapOption, Guard};
 use foldhash::quality::RandomState;
-use zeroize::Zeroizing;
+use zeroize::optimization_barrier;
 
 use super::{
     ClaimsShape,
@@ -66,7 +66,7 @@ impl<C> Slot<C> {
 }
 
 struct Entry<C> {
-    token: Zeroizing<Box<[u8]>>,
+    token: Kept,
     /// What it is reckoned to take.
     bytes: usize,
     window: super::policy::Window,
@@ -74,6 +74,17 @@ struct Entry<C> {
     /// For the stripe that verified the token; mostly the only one that sees it.
     first: (usize, Identity<C>),
     others: OnceLock<Box<[OnceLock<Identity<C>>]>>,
+}
+
+/// A token, which is wiped when it is dropped: at once, and not byte by byte as `Zeroizing` does, for each token that
+/// takes the place of another has it wiped.
+struct Kept(Box<[u8]>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        optimization_barrier(&*self.0);
+    }
 }
 
 impl<C: ClaimsShape> Cache<C> {
@@ -112,7 +123,7 @@ impl<C: ClaimsShape> Cache<C> {
             }
             let found = slot.entry.load();
             let Some(entry) = found.as_deref() else { continue };
-            if **entry.token != *token {
+            if *entry.token.0 != *token {
                 continue;
             }
             if entry.window.contains(now) && is_current(entry.source) {
@@ -135,7 +146,7 @@ impl<C: ClaimsShape> Cache<C> {
         let is_good = |entry: &Entry<C>| now < entry.window.until && is_current(entry.source);
         self.sweep(is_good);
         let entry = Entry {
-            token: Zeroizing::new(token.into()),
+            token: Kept(token.into()),
             bytes: size_of::<Entry<C>>() + 3 * token.len(),
             window: verified.window,
             source: verified.source,
@@ -155,7 +166,7 @@ impl<C: ClaimsShape> Cache<C> {
     fn place_for(&self, hash: u64, token: &[u8], is_good: impl Fn(&Entry<C>) -> bool) -> &Slot<C> {
         let set = self.set(hash);
         let rank = |slot: &&Slot<C>| match slot.load().as_deref() {
-            Some(entry) if **entry.token == *token => (0, Duration::ZERO),
+            Some(entry) if *entry.token.0 == *token => (0, Duration::ZERO),
             None => (1, Duration::ZERO),
             Some(entry) if !is_good(entry) => (2, Duration::ZERO),
             Some(entry) => (3, entry.window.until),
@@ -374,7 +385,7 @@ mod tests {
     #[test]
     fn each_stripe_has_a_copy_of_its_own_that_says_the_same() {
         let entry = Entry {
-            token: Zeroizing::new((*b"token").into()),
+            token: Kept((*b"token").into()),
             bytes: 0,
             window: Window { from: secs(0), until: secs(9) },
             source: SOURCE,

@@ -127,11 +127,12 @@ impl<K: KeySource, C: ClaimsShape> Verifier<K, C> {
         let compact = Compact::split(token)?;
         let mut signature = [0; MAX_SIGNATURE];
         let signature = decode_signature(compact.signature, &mut signature)?;
-        let header = Segment::<256>::decode(compact.header)?;
-        let header = Header::read(header.text()?)?;
-        let payload = Segment::<1024>::decode(compact.payload)?;
-        let json = payload.text()?;
-        let claims = Claims::read(json, &self.names)?;
+        let mut header = Segment::<256>::new();
+        let header = Header::read(header.text(compact.header)?)?;
+        let mut payload = Segment::<1024>::new();
+        let json = payload.text(compact.payload)?;
+        let mut claims = Claims::default();
+        claims.fill(json, &self.names)?;
 
         let index = self.owner_of(&claims).ok_or(Failure::WrongIssuer)?;
         let Issuer { keys, policy } = &self.issuers[index];

@@ -7,7 +7,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 
-use super::members::{Ignored, Names, Text};
+use super::members::{Ignored, Names, Text, place_text};
 use crate::{Failure, pop::Confirmation};
 
 /// The claims that decide, and those that say who the caller is. Borrowed from the token where they can be.
@@ -50,16 +50,22 @@ impl Default for ClaimNames {
 }
 
 impl<'a> Claims<'a> {
+    /// Reads claims, of which there are none yet, to where they stay.
+    ///
     /// # Errors
     ///
     /// When it is not one JSON object without repetitions, or a claim is of the wrong type.
-    pub(crate) fn read(json: &'a str, names: &ClaimNames) -> Result<Self, Failure> {
+    pub(crate) fn fill(&mut self, json: &'a str, names: &ClaimNames) -> Result<(), Failure> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let mut claims = Self::default();
-        let into = ReadInto { claims: &mut claims, names };
+        let into = ReadInto { claims: self, names };
         into.deserialize(&mut deserializer).map_err(|error| failure(&error))?;
-        deserializer.end().map_err(|error| failure(&error))?;
-        Ok(claims)
+        deserializer.end().map_err(|error| failure(&error))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn read(json: &'a str, names: &ClaimNames) -> Result<Self, Failure> {
+        let mut claims = Self::default();
+        claims.fill(json, names).map(|()| claims)
     }
 
     /// What the token was granted: `scope`, else `scp`.
@@ -102,29 +108,20 @@ impl<'de> Visitor<'de> for ReadInto<'_, 'de> {
         let Self { claims, names: places } = self;
         let mut names = Names::new();
         while let Some(Text(name)) = members.next_key()? {
-            names.add(&name)?;
             match &*name {
-                "iss" => claims.issuer = text(&mut members)?,
-                "sub" => claims.subject = text(&mut members)?,
-                "aud" => claims.audience = members.next_value()?,
-                "exp" => claims.expires_at = date(&mut members)?,
-                "nbf" => claims.not_before = date(&mut members)?,
-                "iat" => claims.issued_at = date(&mut members)?,
-                "jti" => claims.id = text(&mut members)?,
-                "client_id" => claims.client = text(&mut members)?,
-                "azp" => claims.authorized_party = text(&mut members)?,
-                "scope" => claims.scope = Some(members.next_value()?),
-                "scp" => claims.scp = Some(members.next_value()?),
-                "cnf" => claims.confirmation = members.next_value()?,
-                "at_hash" | "c_hash" | "s_hash" | "events" => {
-                    members.next_value::<Ignored>()?;
-                    claims.is_no_access_token = true;
-                }
-                name if name == &*places.roles => claims.roles = members.next_value()?,
-                name if Some(name) == places.tenant.as_deref() => claims.tenant = text(&mut members)?,
-                name if Some(name) == places.tier.as_deref() => claims.tier = text(&mut members)?,
-                _ => {
-                    members.next_value::<Ignored>()?;
+                "iss" => place_text(&mut members, &mut names, &mut claims.issuer)?,
+                "sub" => place_text(&mut members, &mut names, &mut claims.subject)?,
+                "exp" => place_date(&mut members, &mut names, &mut claims.expires_at)?,
+                "nbf" => place_date(&mut members, &mut names, &mut claims.not_before)?,
+                "iat" => place_date(&mut members, &mut names, &mut claims.issued_at)?,
+                "jti" => place_text(&mut members, &mut names, &mut claims.id)?,
+                "client_id" => place_text(&mut members, &mut names, &mut claims.client)?,
+                "azp" => place_text(&mut members, &mut names, &mut claims.authorized_party)?,
+                "scope" => place_many(&mut members, &mut names, &mut claims.scope)?,
+                "scp" => place_many(&mut members, &mut names, &mut claims.scp)?,
+                other => {
+                    names.add(other)?;
+                    claims.read_other(other, places, &mut members)?;
                 }
             }
         }
@@ -132,12 +129,53 @@ impl<'de> Visitor<'de> for ReadInto<'_, 'de> {
     }
 }
 
-fn text<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Option<Cow<'de, str>>, A::Error> {
-    members.next_value::<Text<'de>>().map(|text| Some(text.0))
+impl<'de> Claims<'de> {
+    /// Those whose places do not tell whether they were there before.
+    fn read_other<A: MapAccess<'de>>(
+        &mut self,
+        name: &str,
+        places: &ClaimNames,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        match name {
+            "aud" => members.next_value_seed(&mut self.audience)?,
+            "cnf" => self.confirmation = members.next_value()?,
+            "at_hash" | "c_hash" | "s_hash" | "events" => {
+                members.next_value::<Ignored>()?;
+                self.is_no_access_token = true;
+            }
+            name if name == &*places.roles => members.next_value_seed(&mut self.roles)?,
+            name if Some(name) == places.tenant.as_deref() => {
+                self.tenant = Some(members.next_value::<Text<'de>>()?.0);
+            }
+            name if Some(name) == places.tier.as_deref() => {
+                self.tier = Some(members.next_value::<Text<'de>>()?.0);
+            }
+            _ => {
+                members.next_value::<Ignored>()?;
+            }
+        }
+        Ok(())
+    }
 }
 
-fn date<'de, A: MapAccess<'de>>(members: &mut A) -> Result<Option<Duration>, A::Error> {
-    members.next_value::<NumericDate>().map(|date| Some(date.0))
+fn place_date<'de, A: MapAccess<'de>>(
+    members: &mut A,
+    names: &mut Names,
+    place: &mut Option<Duration>,
+) -> Result<(), A::Error> {
+    names.add_placed(place.is_some())?;
+    *place = Some(members.next_value::<NumericDate>()?.0);
+    Ok(())
+}
+
+fn place_many<'de, A: MapAccess<'de>>(
+    members: &mut A,
+    names: &mut Names,
+    place: &mut Option<Many<'de>>,
+) -> Result<(), A::Error> {
+    names.add_placed(place.is_some())?;
+    members.next_value_seed(place.insert(Many::default()))
 }
 
 /// Seconds since 1970, which may have a fraction (RFC 7519 section 2), and no sign.
@@ -193,39 +231,37 @@ impl<'a> Many<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Many<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ManyVisitor;
+/// To where it stays, as the claims are.
+impl<'de> DeserializeSeed<'de> for &mut Many<'de> {
+    type Value = ();
 
-        impl<'de> Visitor<'de> for ManyVisitor {
-            type Value = Many<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of strings")
-            }
+impl<'de> Visitor<'de> for &mut Many<'de> {
+    type Value = ();
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                let mut many = Many::default();
-                many.push(text.into());
-                Ok(many)
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or an array of strings")
+    }
 
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                let mut many = Many::default();
-                many.push(text.to_owned().into());
-                Ok(many)
-            }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        self.push(text.into());
+        Ok(())
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut many = Many::default();
-                while let Some(Text(text)) = items.next_element()? {
-                    many.push(text);
-                }
-                Ok(many)
-            }
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        self.push(text.to_owned().into());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while let Some(Text(text)) = items.next_element()? {
+            self.push(text);
         }
-
-        deserializer.deserialize_any(ManyVisitor)
+        Ok(())
     }
 }
 
@@ -245,6 +281,15 @@ mod tests {
         }
         for json in [r#"{"sub":"a","sub":"a"}"#, r#"{"sub":"a","\u0073ub":"b"}"#, r#"{"x":{"y":1,"y":1}}"#] {
             assert_eq!(read(json).unwrap_err(), Failure::InvalidClaims, "{json}");
+        }
+        let texts = ["iss", "sub", "aud", "jti", "client_id", "azp", "scope", "scp", "roles", "at_hash", "x"];
+        let all =
+            texts.map(|name| (name, "\"\"")).into_iter().chain(["exp", "nbf", "iat"].map(|name| (name, "0")));
+        for (name, value) in all {
+            let once = format!(r#""{name}":{value}"#);
+            assert!(read(&format!("{{{once}}}")).is_ok(), "{name}");
+            let json = format!(r#"{{{once},"y":1,{once}}}"#);
+            assert_eq!(read(&json).unwrap_err(), Failure::InvalidClaims, "{name}");
         }
     }
 

@@ -57,30 +57,31 @@ fn decode_into(encoded: &[u8], buffer: &mut [u8]) -> Result<usize, Failure> {
     Ok(len)
 }
 
-/// A decoded part, on the stack where it is short.
+/// Room for a decoded part, on the stack where it is short. It is made first and filled then: moved, it is copied.
 pub(crate) struct Segment<const N: usize> {
     short: [u8; N],
-    len: usize,
     long: Vec<u8>,
 }
 
 impl<const N: usize> Segment<N> {
-    pub(crate) fn decode(encoded: &[u8]) -> Result<Self, Failure> {
-        let mut segment = Self { short: [0; N], len: 0, long: Vec::new() };
-        if encoded.len() <= N {
-            segment.len = decode_into(encoded, &mut segment.short)?;
-        } else {
-            segment.long = vec![0; encoded.len()];
-            let len = decode_into(encoded, &mut segment.long)?;
-            segment.long.truncate(len);
-        }
-        Ok(segment)
+    pub(crate) fn new() -> Self {
+        Self { short: [0; N], long: Vec::new() }
     }
 
-    /// Text, as JSON is.
-    pub(crate) fn text(&self) -> Result<&str, Failure> {
-        let bytes = if self.long.is_empty() { &self.short[..self.len] } else { &self.long };
-        std::str::from_utf8(bytes).map_err(|_| Failure::Malformed)
+    /// The text, as JSON is, that this part encodes.
+    pub(crate) fn text(&mut self, encoded: &[u8]) -> Result<&str, Failure> {
+        std::str::from_utf8(self.decode(encoded)?).map_err(|_| Failure::Malformed)
+    }
+
+    fn decode(&mut self, encoded: &[u8]) -> Result<&[u8], Failure> {
+        let room = if encoded.len() <= N {
+            &mut self.short[..]
+        } else {
+            self.long = vec![0; encoded.len()];
+            &mut self.long
+        };
+        let len = decode_into(encoded, room)?;
+        Ok(&room[..len])
     }
 }
 
@@ -93,8 +94,8 @@ mod tests {
     fn decodes(token: &str) -> bool {
         let all = |token| -> Result<(), Failure> {
             let compact = Compact::split(token)?;
-            Segment::<8>::decode(compact.header)?;
-            Segment::<1024>::decode(compact.payload)?;
+            Segment::<8>::new().decode(compact.header)?;
+            Segment::<1024>::new().decode(compact.payload)?;
             decode_signature(compact.signature, &mut [0; MAX_SIGNATURE])?;
             Ok(())
         };
@@ -151,9 +152,7 @@ mod tests {
             let Ok(parts) = Compact::split(token) else { return };
             assert_eq!(&[parts.header, parts.payload, parts.signature].join(&b"."[..]), token);
             assert_eq!(parts.signed, [parts.header, parts.payload].join(&b"."[..]));
-            if let Ok(segment) = Segment::<16>::decode(parts.payload)
-                && let Ok(text) = segment.text()
-            {
+            if let Ok(text) = Segment::<16>::new().text(parts.payload) {
                 assert_eq!(
                     BASE64_URL_SAFE_NO_PAD.encode(text).as_bytes(),
                     parts.payload,

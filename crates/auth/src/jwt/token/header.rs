@@ -7,7 +7,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use super::members::{Ignored, Names, Text};
+use super::members::{Ignored, Names, Text, place_text};
 use crate::{
     Failure,
     jwt::{Algorithm, KeyQuery},
@@ -94,18 +94,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
                 let mut raw = Raw { alg: None, kid: None, typ: None, demands: false };
                 let mut names = Names::new();
                 while let Some(Text(name)) = members.next_key()? {
-                    names.add(&name)?;
                     match &*name {
-                        "alg" => raw.alg = Some(members.next_value::<Text<'de>>()?.0),
-                        "kid" => raw.kid = Some(members.next_value::<Text<'de>>()?.0),
-                        "typ" => raw.typ = Some(members.next_value::<Text<'de>>()?.0),
-                        // No extension is understood, so none may be critical. `b64` would have to be.
-                        "crit" | "b64" | "enc" => {
+                        "alg" => place_text(&mut members, &mut names, &mut raw.alg)?,
+                        "kid" => place_text(&mut members, &mut names, &mut raw.kid)?,
+                        "typ" => place_text(&mut members, &mut names, &mut raw.typ)?,
+                        other => {
+                            names.add(other)?;
                             members.next_value::<Ignored>()?;
-                            raw.demands = true;
-                        }
-                        _ => {
-                            members.next_value::<Ignored>()?;
+                            // No extension is understood, so none may be critical. `b64` would have to be.
+                            raw.demands |= matches!(other, "crit" | "b64" | "enc");
                         }
                     }
                 }

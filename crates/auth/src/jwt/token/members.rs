@@ -1,6 +1,6 @@
 //! JSON objects in which no name occurs twice (JWT-07).
 
-use std::{fmt, hash::BuildHasher, sync::LazyLock};
+use std::{borrow::Cow, fmt, hash::BuildHasher, sync::LazyLock};
 
 use foldhash::fast::RandomState;
 use serde::{
@@ -17,6 +17,8 @@ const FEW: usize = 24;
 /// The names of one object so far, as hashes under a random seed. That two names of a token have one hash is as
 /// likely as that its signature was guessed.
 pub(crate) struct Names {
+    /// How many members there are, with those whose names are not hashed.
+    count: usize,
     few: [u64; FEW],
     len: usize,
     more: Vec<u64>,
@@ -24,7 +26,7 @@ pub(crate) struct Names {
 
 impl Names {
     pub(crate) fn new() -> Self {
-        Self { few: [0; FEW], len: 0, more: Vec::new() }
+        Self { count: 0, few: [0; FEW], len: 0, more: Vec::new() }
     }
 
     /// # Errors
@@ -36,20 +38,36 @@ impl Names {
         if self.few[..self.len].contains(&hash) || self.more.contains(&hash) {
             return Err(E::custom("a member occurs twice"));
         }
+        self.count_one()?;
         match self.few.get_mut(self.len) {
             Some(place) => {
                 *place = hash;
                 self.len += 1;
             }
-            None if self.more.len() < MAX_MEMBERS - FEW => self.more.push(hash),
-            None => return Err(E::custom("too many members")),
+            None => self.more.push(hash),
         }
+        Ok(())
+    }
+
+    /// The same for a name whose value has a place of its own: one that is taken tells a repetition, without a hash.
+    pub(crate) fn add_placed<E: Error>(&mut self, is_taken: bool) -> Result<(), E> {
+        if is_taken {
+            return Err(E::custom("a member occurs twice"));
+        }
+        self.count_one()
+    }
+
+    fn count_one<E: Error>(&mut self) -> Result<(), E> {
+        if self.count == MAX_MEMBERS {
+            return Err(E::custom("too many members"));
+        }
+        self.count += 1;
         Ok(())
     }
 }
 
 /// A name, borrowed wherever it is written without an escape.
-pub(crate) struct Text<'de>(pub(crate) std::borrow::Cow<'de, str>);
+pub(crate) struct Text<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -73,6 +91,17 @@ impl<'de> Deserialize<'de> for Text<'de> {
 
         deserializer.deserialize_str(TextVisitor)
     }
+}
+
+/// Reads the text of a member to its place, where there is none yet.
+pub(super) fn place_text<'de, A: MapAccess<'de>>(
+    members: &mut A,
+    names: &mut Names,
+    place: &mut Option<Cow<'de, str>>,
+) -> Result<(), A::Error> {
+    names.add_placed(place.is_some())?;
+    *place = Some(members.next_value::<Text<'de>>()?.0);
+    Ok(())
 }
 
 /// A value that nobody looks at, but for names that occur twice in it.

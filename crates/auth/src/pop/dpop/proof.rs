@@ -60,10 +60,9 @@ impl Proof {
         let compact = Compact::split(proof).ok()?;
         let mut signature = [0; MAX_SIGNATURE];
         let signature = decode_signature(compact.signature, &mut signature).ok()?;
-        let header = Segment::<512>::decode(compact.header).ok()?;
-        let header: Map<String, Value> = object(&header)?;
-        let payload = Segment::<512>::decode(compact.payload).ok()?;
-        let claims: Claims = object(&payload)?;
+        let mut segment = Segment::<512>::new();
+        let header: Map<String, Value> = object(segment.text(compact.header).ok()?)?;
+        let claims: Claims = object(segment.text(compact.payload).ok()?)?;
 
         let text = |name| header.get(name).and_then(Value::as_str);
         if !text("typ")?.eq_ignore_ascii_case("dpop+jwt") {
@@ -91,8 +90,7 @@ impl Proof {
 }
 
 /// A JSON object in which no name occurs twice (JWT-07).
-fn object<T: for<'de> Deserialize<'de>, const N: usize>(segment: &Segment<N>) -> Option<T> {
-    let json = segment.text().ok()?;
+fn object<T: for<'de> Deserialize<'de>>(json: &str) -> Option<T> {
     if !json.trim_ascii_start().starts_with('{') {
         return None;
     }
