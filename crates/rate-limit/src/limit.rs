@@ -16,11 +16,11 @@ use crate::{
     Charge, ConfigError, Key, MissingKey, Rate, RequestHead,
     charge::ChargeBy,
     config::DEFAULT_MAX_KEYS,
-    fingerprint::{Fingerprint, Secret},
+    fingerprint::Secret,
     keys::KeyInfo,
     policy::LAYER,
     quota::Quota,
-    store::{Memory, Note, Place, Terms},
+    store::{Answer, Ask, Memory, Note, Place},
     telemetry::{Target, Telemetry},
 };
 
@@ -233,31 +233,17 @@ impl Limit {
         self.settings.charge.is_some()
     }
 
-    /// The key of a request that has this one; `None` when it has none, and none such are let in.
-    pub(crate) fn own_key<'a>(&self, key: Option<Key<'a>>) -> Option<Key<'a>> {
-        if key.is_none() {
-            return self.keyless();
-        }
-        self.keyed();
-        key
-    }
-
-    /// The same, as the memory knows it.
-    // The kind of a key is known where this is part of the caller, and then nothing is left of the key.
+    /// The question about a request with this key; `None` when it has none, and none such are let in.
+    // An `Ask` is large, and is best made where it is read.
     #[inline(always)]
-    pub(crate) fn fingerprint(&self, key: Option<Key<'_>>) -> Option<Fingerprint> {
-        match key {
+    pub(crate) fn ask<'a>(&'a self, key: Option<Key<'a>>, head: &RequestHead<'a>) -> Option<Ask<'a>> {
+        let key = match key {
             Some(key) => {
                 self.keyed();
-                Some(self.memory.fingerprint(&key))
+                key
             }
-            None => self.keyless().map(|key| self.memory.fingerprint(&key)),
-        }
-    }
-
-    /// What applies to a request.
-    #[inline(always)]
-    pub(crate) fn terms(&self, head: &RequestHead<'_>) -> Terms {
+            None => self.keyless()?,
+        };
         let quota = match &self.settings.choice {
             Choice::One => 0,
             choice => choose(choice, head),
@@ -266,7 +252,7 @@ impl Limit {
             Cost::Fixed(cost) => *cost,
             Cost::By(by) => by.cost(head),
         };
-        Terms { quota, cost }
+        Some(Ask { limit: self, key, quota, cost, answer: Answer::OPEN })
     }
 
     #[inline]

@@ -9,12 +9,11 @@ use http::Extensions;
 use crate::{
     Charge, Decision, Decisions, Key, RequestHead,
     config::Settings,
-    fingerprint::Fingerprint,
     headers::Fields,
     keys::{Describe, Keys},
     limit::{Limit, LimitSettings},
     refusal,
-    store::{Answer, Ask, Note, Place, Terms, decide, decide_one},
+    store::{Ask, Note, Place, decide, decide_one},
     telemetry::Outcome,
 };
 
@@ -85,8 +84,7 @@ impl<K: Describe> Policy<K> {
 
 impl<K: Keys> Policy<K> {
     /// Lets a request pass, or says why not.
-    // What it returns is large, and is best made where it is read.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn admit(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
         const { assert!(K::COUNT <= MOST_LIMITS, "a layer takes at most 8 limits") }
         let shared = &self.shared;
@@ -94,13 +92,11 @@ impl<K: Keys> Policy<K> {
             return Ok(None);
         }
         if K::COUNT == 1 {
-            let limit = &shared.limits[0];
-            let mut fingerprint = None;
-            self.keys.each(head, &mut |key| fingerprint = limit.fingerprint(key));
-            match fingerprint {
-                Some(fingerprint) => shared.admit_one(limit, fingerprint, head),
-                None => Err(refuse_keyless(limit, head)),
-            }
+            let mut key = None;
+            self.keys.each(head, &mut |found| key = found);
+            let mut ask = shared.ask(0, key, head)?;
+            decide_one(&mut ask, shared.now(head));
+            shared.conclude(std::slice::from_ref(&ask), head)
         } else {
             self.admit_several(head)
         }
@@ -108,22 +104,14 @@ impl<K: Keys> Policy<K> {
 
     #[inline(never)]
     fn admit_several(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
-        let mut asks = Vec::with_capacity(K::COUNT);
-        self.each_key(head, |limit, key| {
-            let Terms { quota, cost } = limit.terms(head);
-            asks.push(Ask { limit, key: limit.memory.fingerprint(key), quota, cost, answer: Answer::OPEN });
-        })?;
+        let mut asks = self.asks(head)?;
         decide(&mut asks, self.shared.now(head));
         self.shared.conclude(&asks, head)
     }
 
-    /// Shows each limit and the key that it counts by.
+    /// The questions of all limits.
     #[inline]
-    pub(crate) fn each_key<'a>(
-        &'a self,
-        head: &RequestHead<'_>,
-        mut each: impl FnMut(&'a Limit, &Key<'_>),
-    ) -> Result<(), Rejection> {
+    pub(crate) fn asks<'a>(&'a self, head: &RequestHead<'a>) -> Result<Vec<Ask<'a>>, Rejection> {
         let mut keys: [Option<Key<'_>>; MOST_LIMITS] = [const { None }; MOST_LIMITS];
         let mut places = keys.iter_mut();
         self.keys.each(head, &mut |key| {
@@ -131,11 +119,11 @@ impl<K: Keys> Policy<K> {
                 *place = key;
             }
         });
-        for (limit, key) in self.shared.limits.iter().zip(keys) {
-            let key = limit.own_key(key).ok_or_else(|| refuse_keyless(limit, head))?;
-            each(limit, &key);
+        let mut asks = Vec::with_capacity(K::COUNT);
+        for (index, key) in keys.into_iter().take(K::COUNT).enumerate() {
+            asks.push(self.shared.ask(index, key, head)?);
         }
-        Ok(())
+        Ok(asks)
     }
 }
 
@@ -144,30 +132,16 @@ impl Shared {
         &self.settings.clock
     }
 
-    /// Decides for the one limit there is.
+    /// The question of one limit.
     #[inline(always)]
-    fn admit_one(
-        &self,
-        limit: &Limit,
-        key: Fingerprint,
-        head: &RequestHead<'_>,
-    ) -> Result<Option<Notes>, Rejection> {
-        let terms = limit.terms(head);
-        let answer = decide_one(limit, key, terms, self.now(head));
-        let is_recorded = head.context().map(RequestContext::event).is_some_and(RequestEvent::is_enabled);
-        if answer.allowed && answer.place == Place::Known && !is_recorded {
-            // What `conclude` comes to, without an `Ask`, which is large.
-            limit.telemetry.decided(Outcome::Allowed);
-            return Ok(self.notes.then(|| Notes { first: answer.note(0, terms), more: None }));
-        }
-        let Terms { quota, cost } = terms;
-        self.conclude_one(&Ask { limit, key, quota, cost, answer }, head)
-    }
-
-    /// Apart, so that it is not in the way of requests of which nothing is recorded.
-    #[inline(never)]
-    fn conclude_one(&self, ask: &Ask<'_>, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
-        self.conclude(std::slice::from_ref(ask), head)
+    pub(crate) fn ask<'a>(
+        &'a self,
+        limit: usize,
+        key: Option<Key<'a>>,
+        head: &RequestHead<'a>,
+    ) -> Result<Ask<'a>, Rejection> {
+        let limit = &self.limits[limit];
+        limit.ask(key, head).ok_or_else(|| refuse_keyless(limit, head))
     }
 
     /// The reading that counts for a request.

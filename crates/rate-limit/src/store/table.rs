@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::fingerprint::{Fingerprint, Secret};
-#[cfg(any(test, feature = "redis"))]
-use crate::key::Key;
+use crate::{
+    fingerprint::{Fingerprint, Secret},
+    key::Key,
+};
 
 /// What a table remembers of a key.
 pub(crate) trait Bucket: Copy + Default {
@@ -74,14 +75,8 @@ impl<B: Bucket> Table<B> {
         self.max_keys
     }
 
-    /// Under which the table knows its keys.
-    #[inline]
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
-    }
-
     /// What the table remembers instead of the key.
-    #[cfg(any(test, feature = "redis"))]
+    #[inline]
     pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
         self.secret.fingerprint(key)
     }
