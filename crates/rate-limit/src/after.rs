@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bartizan_core::{Observer, Outcome, Rejection};
-use http::{HeaderMap, Response};
+use http::{Extensions, HeaderMap, Response};
 
 use crate::{
     Charge, HeaderFields,
@@ -22,18 +22,21 @@ impl After {
         Self { shared, notes }
     }
 
-    /// The head of the response is there.
-    // As part of the caller it leaves the response where that has it.
+    /// Charges a response to a bad credential.
+    // As part of the caller, as the next, it leaves the response where that has it.
     #[inline(always)]
-    pub(crate) fn see<B>(&mut self, response: &mut Response<B>) {
+    pub(crate) fn look(&self, extensions: &Extensions) {
         // Most responses have no extensions, and those that have one are seldom refusals.
-        if !response.extensions().is_empty()
-            && response.extensions().get().is_some_and(Rejection::is_failed_credential)
-        {
+        if !extensions.is_empty() && extensions.get().is_some_and(Rejection::is_failed_credential) {
             self.charge_failed_credential();
         }
+    }
+
+    /// Adds the fields that a response gets.
+    #[inline(always)]
+    pub(crate) fn add_fields(&self, headers: &mut HeaderMap) {
         if let Some(fields) = self.shared.settings.headers {
-            self.tell(fields, response.headers_mut());
+            self.tell(fields, headers);
         }
     }
 
@@ -56,7 +59,8 @@ impl After {
 
 impl Observer for After {
     fn on_response<B>(&mut self, response: &mut Response<B>) {
-        self.see(response);
+        self.look(response.extensions());
+        self.add_fields(response.headers_mut());
     }
 
     fn on_end(self, outcome: Outcome) {

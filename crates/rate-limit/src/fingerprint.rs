@@ -43,6 +43,11 @@ impl Fingerprint {
     /// Of no key at all.
     pub(crate) const NONE: Self = Self { tag: NOTHING, value: [0; 2] };
 
+    /// Whether it is that of all requests that have no key.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.tag == UNKNOWN
+    }
+
     #[cfg(feature = "redis")]
     pub(crate) fn from_parts(tag: u64, value: [u64; 2]) -> Self {
         Self { tag, value }
@@ -89,7 +94,8 @@ impl Secret {
         }
     }
 
-    #[inline]
+    // Where the kind of a key is known, as it is of an address, little is left of this, and nothing of the key.
+    #[inline(always)]
     pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
         match &key.0 {
             Repr::Addr(IpAddr::V4(addr)) => Fingerprint { tag: ADDR_V4, value: [addr.to_bits().into(), 0] },
@@ -105,6 +111,7 @@ impl Secret {
         }
     }
 
+    #[inline(never)]
     fn principal(&self, principal: &Principal) -> Fingerprint {
         // The length keeps (`a`, `bc`) and (`ab`, `c`) apart; one more than any length says that there is none.
         let issuer = principal.issuer();
@@ -120,12 +127,14 @@ impl Secret {
     }
 
     /// The hash of the whole key, for those kinds that are seldom used.
+    #[inline(never)]
     fn encoded(&self, tag: u64, key: &Key<'_>) -> Fingerprint {
         let mut sip = self.sip;
         key.write_to(&mut |piece| sip.write(piece));
         hashed(tag, sip.finish128())
     }
 
+    #[inline(never)]
     fn bytes(&self, bytes: &[u8]) -> Fingerprint {
         let Some(tag) = (bytes.len() <= 16).then_some(SHORT + bytes.len() as u64) else {
             return self.digest(LONG, &[bytes]);

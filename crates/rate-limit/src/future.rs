@@ -19,15 +19,14 @@ pin_project! {
     pub struct RateLimitFuture<F> {
         #[pin]
         state: State<F>,
-        // What is done at the head of the response.
-        after: Option<After>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
     enum State<F> {
-        Forward { #[pin] inner: F },
+        // With what is done at the head of the response.
+        Forward { #[pin] inner: F, after: Option<After> },
         // The end of the response is looked at, and not its head alone.
         Observe { #[pin] inner: ObservedFuture<F, After> },
         Refuse { refusal: Option<(Rejection, Face)> },
@@ -36,18 +35,18 @@ pin_project! {
 
 impl<F> RateLimitFuture<F> {
     /// Does at the head of the response what is to be done.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forward(inner: F, after: Option<After>) -> Self {
-        Self { state: State::Forward { inner }, after }
+        Self { state: State::Forward { inner, after } }
     }
 
     /// Does it at the head, and to the end of its body. `protocol` is the request's, which was a HEAD if `head`.
     pub(crate) fn observe(inner: F, after: After, protocol: Protocol, head: bool) -> Self {
-        Self { state: State::Observe { inner: observe(inner, protocol, head, after) }, after: None }
+        Self { state: State::Observe { inner: observe(inner, protocol, head, after) } }
     }
 
     pub(crate) fn refuse(rejection: Rejection, face: Face) -> Self {
-        Self { state: State::Refuse { refusal: Some((rejection, face)) }, after: None }
+        Self { state: State::Refuse { refusal: Some((rejection, face)) } }
     }
 }
 
@@ -61,14 +60,15 @@ where
     // A response is large: as part of the caller this leaves it where it is wanted.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.state.project() {
-            StateProj::Forward { inner } => {
-                let mut response = ready!(inner.poll(cx))?.map(LimitedBody::forward);
-                if let Some(after) = this.after {
-                    after.see(&mut response);
+        match self.project().state.project() {
+            StateProj::Forward { inner, after } => {
+                // What is lent is copied when it moves on: the head alone is.
+                let (mut head, body) = ready!(inner.poll(cx))?.into_parts();
+                if let Some(after) = after {
+                    after.look(&head.extensions);
+                    after.add_fields(&mut head.headers);
                 }
-                Poll::Ready(Ok(response))
+                Poll::Ready(Ok(Response::from_parts(head, LimitedBody::forward(body))))
             }
             StateProj::Observe { inner } => poll_observed(inner, cx),
             StateProj::Refuse { refusal } => Poll::Ready(Ok(answer(refusal.take()))),

@@ -79,6 +79,7 @@ impl<'a> Key<'a> {
         Self(Repr::Unknown)
     }
 
+    #[cfg(feature = "redis")]
     pub(crate) fn is_unknown(&self) -> bool {
         matches!(self.0, Repr::Unknown)
     }

@@ -16,11 +16,11 @@ use crate::{
     Charge, ConfigError, Key, MissingKey, Rate, RequestHead,
     charge::ChargeBy,
     config::DEFAULT_MAX_KEYS,
-    fingerprint::Secret,
+    fingerprint::{Fingerprint, Secret},
     keys::KeyInfo,
     policy::LAYER,
     quota::Quota,
-    store::{Answer, Ask, Memory, Note, Place},
+    store::{Memory, Note, Place, Terms},
     telemetry::{Target, Telemetry},
 };
 
@@ -233,17 +233,31 @@ impl Limit {
         self.settings.charge.is_some()
     }
 
-    /// The question about a request with this key; `None` when it has none, and none such are let in.
-    // An `Ask` is large, and is best made where it is read.
+    /// The key of a request that has this one; `None` when it has none, and none such are let in.
+    pub(crate) fn own_key<'a>(&self, key: Option<Key<'a>>) -> Option<Key<'a>> {
+        if key.is_none() {
+            return self.keyless();
+        }
+        self.keyed();
+        key
+    }
+
+    /// The same, as the memory knows it.
+    // The kind of a key is known where this is part of the caller, and then nothing is left of the key.
     #[inline(always)]
-    pub(crate) fn ask<'a>(&'a self, key: Option<Key<'a>>, head: &RequestHead<'a>) -> Option<Ask<'a>> {
-        let key = match key {
+    pub(crate) fn fingerprint(&self, key: Option<Key<'_>>) -> Option<Fingerprint> {
+        match key {
             Some(key) => {
                 self.keyed();
-                key
+                Some(self.memory.fingerprint(&key))
             }
-            None => self.keyless()?,
-        };
+            None => self.keyless().map(|key| self.memory.fingerprint(&key)),
+        }
+    }
+
+    /// What applies to a request.
+    #[inline(always)]
+    pub(crate) fn terms(&self, head: &RequestHead<'_>) -> Terms {
         let quota = match &self.settings.choice {
             Choice::One => 0,
             choice => choose(choice, head),
@@ -252,7 +266,7 @@ impl Limit {
             Cost::Fixed(cost) => *cost,
             Cost::By(by) => by.cost(head),
         };
-        Some(Ask { limit: self, key, quota, cost, answer: Answer::OPEN })
+        Terms { quota, cost }
     }
 
     #[inline]

@@ -9,11 +9,12 @@ use http::Extensions;
 use crate::{
     Charge, Decision, Decisions, Key, RequestHead,
     config::Settings,
+    fingerprint::Fingerprint,
     headers::Fields,
     keys::{Describe, Keys},
     limit::{Limit, LimitSettings},
     refusal,
-    store::{Ask, Note, Place, decide, decide_one},
+    store::{Answer, Ask, Note, Place, Terms, decide, decide_one},
     telemetry::Outcome,
 };
 
@@ -84,7 +85,8 @@ impl<K: Describe> Policy<K> {
 
 impl<K: Keys> Policy<K> {
     /// Lets a request pass, or says why not.
-    #[inline]
+    // What it returns is large, and is best made where it is read.
+    #[inline(always)]
     pub(crate) fn admit(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
         const { assert!(K::COUNT <= MOST_LIMITS, "a layer takes at most 8 limits") }
         let shared = &self.shared;
@@ -92,11 +94,13 @@ impl<K: Keys> Policy<K> {
             return Ok(None);
         }
         if K::COUNT == 1 {
-            let mut key = None;
-            self.keys.each(head, &mut |found| key = found);
-            let mut ask = shared.ask(0, key, head)?;
-            decide_one(&mut ask, shared.now(head));
-            shared.conclude(std::slice::from_ref(&ask), head)
+            let limit = &shared.limits[0];
+            let mut fingerprint = None;
+            self.keys.each(head, &mut |key| fingerprint = limit.fingerprint(key));
+            match fingerprint {
+                Some(fingerprint) => shared.admit_one(limit, fingerprint, head),
+                None => Err(refuse_keyless(limit, head)),
+            }
         } else {
             self.admit_several(head)
         }
@@ -104,14 +108,22 @@ impl<K: Keys> Policy<K> {
 
     #[inline(never)]
     fn admit_several(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
-        let mut asks = self.asks(head)?;
+        let mut asks = Vec::with_capacity(K::COUNT);
+        self.each_key(head, |limit, key| {
+            let Terms { quota, cost } = limit.terms(head);
+            asks.push(Ask { limit, key: limit.memory.fingerprint(key), quota, cost, answer: Answer::OPEN });
+        })?;
         decide(&mut asks, self.shared.now(head));
         self.shared.conclude(&asks, head)
     }
 
-    /// The questions of all limits.
+    /// Shows each limit and the key that it counts by.
     #[inline]
-    pub(crate) fn asks<'a>(&'a self, head: &RequestHead<'a>) -> Result<Vec<Ask<'a>>, Rejection> {
+    pub(crate) fn each_key<'a>(
+        &'a self,
+        head: &RequestHead<'_>,
+        mut each: impl FnMut(&'a Limit, &Key<'_>),
+    ) -> Result<(), Rejection> {
         let mut keys: [Option<Key<'_>>; MOST_LIMITS] = [const { None }; MOST_LIMITS];
         let mut places = keys.iter_mut();
         self.keys.each(head, &mut |key| {
@@ -119,11 +131,11 @@ impl<K: Keys> Policy<K> {
                 *place = key;
             }
         });
-        let mut asks = Vec::with_capacity(K::COUNT);
-        for (index, key) in keys.into_iter().take(K::COUNT).enumerate() {
-            asks.push(self.shared.ask(index, key, head)?);
+        for (limit, key) in self.shared.limits.iter().zip(keys) {
+            let key = limit.own_key(key).ok_or_else(|| refuse_keyless(limit, head))?;
+            each(limit, &key);
         }
-        Ok(asks)
+        Ok(())
     }
 }
 
@@ -132,16 +144,30 @@ impl Shared {
         &self.settings.clock
     }
 
-    /// The question of one limit.
+    /// Decides for the one limit there is.
     #[inline(always)]
-    pub(crate) fn ask<'a>(
-        &'a self,
-        limit: usize,
-        key: Option<Key<'a>>,
-        head: &RequestHead<'a>,
-    ) -> Result<Ask<'a>, Rejection> {
-        let limit = &self.limits[limit];
-        limit.ask(key, head).ok_or_else(|| refuse_keyless(limit, head))
+    fn admit_one(
+        &self,
+        limit: &Limit,
+        key: Fingerprint,
+        head: &RequestHead<'_>,
+    ) -> Result<Option<Notes>, Rejection> {
+        let terms = limit.terms(head);
+        let answer = decide_one(limit, key, terms, self.now(head));
+        let is_recorded = head.context().map(RequestContext::event).is_some_and(RequestEvent::is_enabled);
+        if answer.allowed && answer.place == Place::Known && !is_recorded {
+            // What `conclude` comes to, without an `Ask`, which is large.
+            limit.telemetry.decided(Outcome::Allowed);
+            return Ok(self.notes.then(|| Notes { first: answer.note(0, terms), more: None }));
+        }
+        let Terms { quota, cost } = terms;
+        self.conclude_one(&Ask { limit, key, quota, cost, answer }, head)
+    }
+
+    /// Apart, so that it is not in the way of requests of which nothing is recorded.
+    #[inline(never)]
+    fn conclude_one(&self, ask: &Ask<'_>, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
+        self.conclude(std::slice::from_ref(ask), head)
     }
 
     /// The reading that counts for a request.

@@ -45,6 +45,29 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let shared = &self.policy.shared;
+        if shared.settings.extension || shared.charges {
+            return self.call_apart(request);
+        }
+        match self.policy.admit(&RequestHead::of(&request)) {
+            // Here and not in `proceed`: a request that was lent is copied each time that it moves.
+            Ok(notes) => {
+                let after = notes.map(|notes| After::new(Arc::clone(shared), notes));
+                RateLimitFuture::forward(self.inner.call(request), after)
+            }
+            Err(rejection) => refuse(rejection, &request),
+        }
+    }
+}
+
+impl<S, K: Keys> RateLimit<S, K> {
+    /// Calls where there is more to do than to look at the head of the response. Apart, so that it is not in the way
+    /// of others.
+    #[inline(never)]
+    fn call_apart<B>(&mut self, request: Request<B>) -> RateLimitFuture<S::Future>
+    where
+        S: Service<Request<B>>,
+    {
         let admitted = self.policy.admit(&RequestHead::of(&request));
         proceed(&mut self.inner, request, admitted, &self.policy.shared)
     }

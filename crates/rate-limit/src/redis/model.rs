@@ -98,7 +98,7 @@ impl Both {
             .zip(questions)
             .map(|(limit, question)| Ask {
                 limit,
-                key: Key::number(question.key),
+                key: limit.memory.fingerprint(&Key::number(question.key)),
                 quota: question.quota,
                 cost: question.cost,
                 answer: Answer::OPEN,

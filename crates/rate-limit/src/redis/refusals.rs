@@ -63,7 +63,8 @@ impl Refusals {
     pub(super) fn remember(&self, ask: &Ask<'_>, now: Instant) {
         let Some(wait) = ask.decision().retry_after() else { return };
         let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-        let locked = self.0.lock(self.0.fingerprint(&ask.key), ask.limit.since_epoch(now));
+        // Of a key that Redis was asked about, all memories have the same fingerprint.
+        let locked = self.0.lock(ask.key, ask.limit.since_epoch(now));
         let (known, now) = (locked.bucket(), locked.now());
         let holds = known.level.is_some() && known.until > now && known.cost <= ask.cost;
         if locked.place() == Place::Overflow || holds {

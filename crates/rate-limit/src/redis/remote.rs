@@ -16,7 +16,7 @@ use crate::{
     Charge, KeyExtractor, RequestHead,
     keys::Keys,
     policy::{Notes, Policy, Shared},
-    store::{Answer, Ask, Place, decide},
+    store::{Answer, Ask, Place, Terms, decide},
 };
 
 /// How a layer uses its store.
@@ -69,20 +69,21 @@ impl Remote {
         if shared.settings.exempt.covers(head) {
             return Begun::Decided(Ok(None));
         }
-        let asks = match policy.asks(head) {
-            Ok(asks) => asks,
-            Err(rejection) => return Begun::Decided(Err(rejection)),
-        };
         let digester = self.store.digester();
+        let mut questions = Vec::with_capacity(K::COUNT);
+        let keyed = policy.each_key(head, |limit, key| {
+            let Terms { quota, cost } = limit.terms(head);
+            questions.push(Question {
+                key: RemoteKey { digest: digester.digest(key), slot: None },
+                quota,
+                cost,
+            });
+        });
+        if let Err(rejection) = keyed {
+            return Begun::Decided(Err(rejection));
+        }
         let slot = self.slot_by.as_ref().and_then(|by| by.slot(head, digester));
-        let questions: Vec<_> = asks
-            .iter()
-            .map(|ask| Question {
-                key: RemoteKey { digest: digester.digest(&ask.key), slot },
-                quota: ask.quota,
-                cost: ask.cost,
-            })
-            .collect();
+        questions.iter_mut().for_each(|question| question.key.slot = slot);
         if let Some(asks) = self.recall(shared, &questions, head) {
             return Begun::Decided(shared.conclude(&asks, head));
         }
@@ -255,7 +256,7 @@ fn asks<'a>(shared: &'a Shared, questions: &[Question]) -> Vec<Ask<'a>> {
         .zip(questions)
         .map(|(limit, question)| Ask {
             limit,
-            key: question.key.local(),
+            key: limit.memory.fingerprint(&question.key.local()),
             quota: question.quota,
             cost: question.cost,
             answer: Answer::OPEN,

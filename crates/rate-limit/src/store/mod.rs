@@ -2,14 +2,15 @@
 //!
 //! # The seam
 //!
-//! A layer makes of a request one [`Ask`] per limit: the limit, the key, the quota that applies, the cost. A store
-//! answers **all of them at once** (RL-10): it looks at each, takes from all only if each that is not a rehearsal
-//! allows, and writes an [`Answer`] into each. What comes then (metrics, the wide event, headers, the refusal) is
-//! the layer's and the same for every store, see [`Shared::conclude`](crate::policy::Shared::conclude); it needs
-//! the asks, and nothing of the request but its context and protocol.
+//! A layer makes of a request one [`Ask`] per limit: the limit, the fingerprint of the key, the quota that applies,
+//! the cost. A store answers **all of them at once** (RL-10): it looks at each, takes from all only if each that is
+//! not a rehearsal allows, and writes an [`Answer`] into each. What comes then (metrics, the wide event, headers,
+//! the refusal) is the layer's and the same for every store, see
+//! [`Shared::conclude`](crate::policy::Shared::conclude); it needs the asks, and nothing of the request but its
+//! context and protocol.
 //!
-//! - In memory, [`decide`] here: at once, without waiting.
-//! - A store elsewhere makes of the asks what it sends, before it lets go of the request: for each the name of the
+//! - In memory, [`decide`] here: at once, without waiting; [`decide_one`] where there is one limit, without an ask.
+//! - A store elsewhere makes of the keys what it sends, before it lets go of the request: for each the name of the
 //!   limit, [`Key::write_to`](crate::Key) under a digest that all instances share, [`Quota::rate`], the cost,
 //!   [`Limit::is_sliding`], [`Limit::is_rehearsal`] and [`Limit::counts_refused`]. Its answers are [`Level`]s,
 //!   written back into the asks in their order. One layer type per kind of store: an async one clones its inner
@@ -63,7 +64,8 @@ pub(crate) enum Memory {
 #[derive(Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) limit: &'a Limit,
-    pub(crate) key: Key<'a>,
+    /// The key, as the limit's own memory knows it.
+    pub(crate) key: Fingerprint,
     /// Which of the limit's quotas applies.
     pub(crate) quota: u16,
     /// 0 looks and takes nothing.
@@ -81,8 +83,7 @@ impl Ask<'_> {
     /// What the response may still need, of the limit at this place.
     #[inline]
     pub(crate) fn note(&self, limit: u16) -> Note {
-        let Answer { allowed, level, fingerprint, .. } = self.answer;
-        Note { limit, quota: self.quota, cost: self.cost, allowed, level, fingerprint }
+        self.answer.note(limit, Terms { quota: self.quota, cost: self.cost })
     }
 
     /// Whether the request is refused by this limit.
@@ -90,6 +91,13 @@ impl Ask<'_> {
     pub(crate) fn refuses(&self) -> bool {
         !self.answer.allowed && !self.limit.is_rehearsal()
     }
+}
+
+/// What applies to a request: which of the limit's quotas, and the cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) quota: u16,
+    pub(crate) cost: u32,
 }
 
 /// What it says.
@@ -112,6 +120,13 @@ impl Answer {
         place: Place::None,
         fingerprint: Fingerprint::NONE,
     };
+
+    /// What the response may still need of it.
+    #[inline(always)]
+    pub(crate) fn note(self, limit: u16, Terms { quota, cost }: Terms) -> Note {
+        let Self { allowed, level, fingerprint, .. } = self;
+        Note { limit, quota, cost, allowed, level, fingerprint }
+    }
 }
 
 /// What is kept of a decision until the response is there: small, since it moves with the future.
@@ -134,20 +149,25 @@ impl Note {
 }
 
 /// Decides what one limit alone is asked.
-#[inline]
-pub(crate) fn decide_one(ask: &mut Ask<'_>, now: Instant) {
-    match &ask.limit.memory {
-        Memory::Buckets(table) => {
-            step::<TokenBucket>(table, ask, true, now, |passes| passes);
-        }
-        Memory::Windows(table) => decide_window(table, ask, now),
+// What it is given and says is large, and then stays in registers.
+#[inline(always)]
+pub(crate) fn decide_one(limit: &Limit, key: Fingerprint, terms: Terms, now: Instant) -> Answer {
+    match &limit.memory {
+        Memory::Buckets(table) => step::<TokenBucket>(table, limit, key, terms, true, now, |passes| passes).0,
+        Memory::Windows(table) => decide_window(table, limit, key, terms, now),
     }
 }
 
 /// Apart, since fewer limits are windows.
 #[inline(never)]
-fn decide_window(table: &Table<<SlidingWindow as Algorithm>::Bucket>, ask: &mut Ask<'_>, now: Instant) {
-    step::<SlidingWindow>(table, ask, true, now, |passes| passes);
+fn decide_window(
+    table: &Table<<SlidingWindow as Algorithm>::Bucket>,
+    limit: &Limit,
+    key: Fingerprint,
+    terms: Terms,
+    now: Instant,
+) -> Answer {
+    step::<SlidingWindow>(table, limit, key, terms, true, now, |passes| passes).0
 }
 
 /// Decides all of `asks` together: nothing is taken unless each that is not a rehearsal allows (RL-10).
@@ -162,10 +182,13 @@ pub(crate) fn decide(asks: &mut [Ask<'_>], now: Instant) {
 fn decide_rest(asks: &mut [Ask<'_>], passes: bool, now: Instant) -> bool {
     let Some((ask, others)) = asks.split_first_mut() else { return passes };
     let rest = |passes| decide_rest(others, passes, now);
-    match &ask.limit.memory {
-        Memory::Buckets(table) => step::<TokenBucket>(table, ask, passes, now, rest),
-        Memory::Windows(table) => step::<SlidingWindow>(table, ask, passes, now, rest),
-    }
+    let (limit, key, terms) = (ask.limit, ask.key, Terms { quota: ask.quota, cost: ask.cost });
+    let (answer, all) = match &limit.memory {
+        Memory::Buckets(table) => step::<TokenBucket>(table, limit, key, terms, passes, now, rest),
+        Memory::Windows(table) => step::<SlidingWindow>(table, limit, key, terms, passes, now, rest),
+    };
+    ask.answer = answer;
+    all
 }
 
 /// Asks one limit. `rest` asks those after it while the key of this one is locked, and says whether all let the
@@ -173,23 +196,22 @@ fn decide_rest(asks: &mut [Ask<'_>], passes: bool, now: Instant) -> bool {
 #[inline(always)]
 fn step<A: Algorithm>(
     table: &Table<A::Bucket>,
-    ask: &mut Ask<'_>,
+    limit: &Limit,
+    fingerprint: Fingerprint,
+    Terms { quota, cost }: Terms,
     passes: bool,
     now: Instant,
     rest: impl FnOnce(bool) -> bool,
-) -> bool {
-    let quota = ask.limit.quota(ask.quota);
-    let fingerprint = table.fingerprint(&ask.key);
-    let locked = table.lock(fingerprint, ask.limit.since_epoch(now));
+) -> (Answer, bool) {
+    let quota = limit.quota(quota);
+    let locked = table.lock(fingerprint, limit.since_epoch(now));
     let (bucket, now_here) = (locked.bucket(), locked.now());
-    let spent = if ask.cost == 0 { None } else { A::spend(quota, bucket, now_here, ask.cost) };
-    let allowed = ask.cost == 0 || spent.is_some();
-    let all = rest(passes && (allowed || ask.limit.is_rehearsal()));
+    let spent = if cost == 0 { None } else { A::spend(quota, bucket, now_here, cost) };
+    let allowed = cost == 0 || spent.is_some();
+    let all = rest(passes && (allowed || limit.is_rehearsal()));
     let taken = match spent {
         Some(spent) => Some(spent).filter(|_| all),
-        None if !allowed && ask.limit.counts_refused() => {
-            Some(A::drain(quota.rate, bucket, now_here, ask.cost))
-        }
+        None if !allowed && limit.counts_refused() => Some(A::drain(quota.rate, bucket, now_here, cost)),
         None => None,
     };
     let level = A::level(quota.rate, taken.unwrap_or(bucket), now_here);
@@ -197,8 +219,7 @@ fn step<A: Algorithm>(
         Some(taken) => locked.write(taken),
         None => locked.place(),
     };
-    ask.answer = Answer { allowed, level, place, fingerprint };
-    all
+    (Answer { allowed, level, place, fingerprint }, all)
 }
 
 impl Memory {
@@ -248,11 +269,13 @@ impl Memory {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
-        match self {
-            Self::Buckets(table) => table.fingerprint(key),
-            Self::Windows(table) => table.fingerprint(key),
-        }
+        let secret = match self {
+            Self::Buckets(table) => table.secret(),
+            Self::Windows(table) => table.secret(),
+        };
+        secret.fingerprint(key)
     }
 
     /// Changes what a key has, by what became of its request.

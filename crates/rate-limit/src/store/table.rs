@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use hashbrown::HashTable;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::{
-    fingerprint::{Fingerprint, Secret},
-    key::Key,
-};
+use crate::fingerprint::{Fingerprint, Secret};
+#[cfg(any(test, feature = "redis"))]
+use crate::key::Key;
 
 /// What a table remembers of a key.
 pub(crate) trait Bucket: Copy + Default {
@@ -75,8 +74,14 @@ impl<B: Bucket> Table<B> {
         self.max_keys
     }
 
-    /// What the table remembers instead of the key.
+    /// Under which the table knows its keys.
     #[inline]
+    pub(crate) fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// What the table remembers instead of the key.
+    #[cfg(any(test, feature = "redis"))]
     pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
         self.secret.fingerprint(key)
     }
