@@ -1,6 +1,6 @@
 //! Deadlines and bulkheads around real servers and over every client.
 
-use std::{future::pending, net::SocketAddr, time::Duration};
+use std::{future::pending, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -24,7 +24,7 @@ use hyper_util::{
     client::legacy::{Client as Hyper, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code,
@@ -119,15 +119,27 @@ async fn grpc_10_a_tonic_channel_gives_up_at_the_deadline_of_its_stack() {
 
 #[tokio::test]
 async fn an_axum_router_is_bounded_by_route_and_refuses_slow_uploads() {
+    let (begun, enough) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = {
+        let (begun, enough) = (Arc::clone(&begun), Arc::clone(&enough));
+        async move || {
+            begun.notify_one();
+            enough.notified().await;
+        }
+    };
     let router = Router::new()
         .route("/never", any(async || pending::<String>().await))
-        .route("/slow", any(async || tokio::time::sleep(SOON * 2).await))
+        .route("/slow", any(slow))
         .route("/upload", post(async |body: Bytes| body.len().to_string()));
     let addr = serve(router, SOON).await;
+    let slow = tokio::spawn(hyper().request(to(addr, "/slow")));
+    begun.notified().await;
     let answer = hyper().request(to(addr, "/never")).await.unwrap();
     assert_eq!(answer.status(), 504);
     assert!(answer.headers().contains_key("x-request-id"));
-    assert_eq!(hyper().request(to(addr, "/slow")).await.unwrap().status(), 200);
+    // By now it took longer than any other route may.
+    enough.notify_one();
+    assert_eq!(slow.await.unwrap().unwrap().status(), 200);
 
     let never = http_body_util::StreamBody::new(tokio_stream::pending());
     let body: http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible> =
