@@ -9,17 +9,8 @@ const MOST_STRIPES: usize = 8;
 
 /// How many stripes a counter has, a power of two.
 pub(crate) fn stripes() -> usize {
-    static STRIPES: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| {
-        std::thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(MOST_STRIPES)
-    });
-    *STRIPES
+    bartizan_core::stripe::count().min(MOST_STRIPES)
 }
 
 /// The stripe of this thread: below [`stripes`] once it is masked.
-#[inline]
-pub(crate) fn stripe() -> usize {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    thread_local!(static STRIPE: u32 = NEXT.fetch_add(1, Ordering::Relaxed));
-    // A thread that is being torn down may still end a request.
-    STRIPE.try_with(|stripe| *stripe).unwrap_or(0) as usize
-}
+pub(crate) use bartizan_core::stripe::of_thread as stripe;

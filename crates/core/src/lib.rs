@@ -29,6 +29,7 @@ mod replace;
 mod request_head;
 mod scope;
 mod stack;
+pub mod stripe;
 mod violation;
 
 pub use self::{

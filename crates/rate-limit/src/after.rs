@@ -1,8 +1,8 @@
 //! What happens to a limit after its request was let through.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-use bartizan_core::{Observer, Outcome, Rejection};
+use bartizan_core::{Observer, Outcome, Rejection, stripe::Share};
 use http::{Extensions, HeaderMap, Response};
 
 use crate::{
@@ -12,13 +12,13 @@ use crate::{
 
 /// What a response is looked at for: charges, refunds, and the fields it gets.
 pub(crate) struct After {
-    shared: Arc<Shared>,
+    shared: Share<Shared>,
     notes: Notes,
 }
 
 impl After {
     #[inline]
-    pub(crate) fn new(shared: Arc<Shared>, notes: Notes) -> Self {
+    pub(crate) fn new(shared: Share<Shared>, notes: Notes) -> Self {
         Self { shared, notes }
     }
 
@@ -52,7 +52,7 @@ impl After {
         let now = shared.clock().now();
         for note in self.notes.iter().filter(|note| note.allowed) {
             let limit = shared.limit(note);
-            shared.settle(note, now, Charge::More(limit.failed_credential_charge));
+            Shared::settle(shared, note, now, Charge::More(limit.failed_credential_charge));
         }
     }
 }
@@ -67,7 +67,7 @@ impl Observer for After {
         let shared = &self.shared;
         let now = shared.clock().now();
         for note in self.notes.iter().filter(|note| note.allowed) {
-            shared.settle(note, now, shared.limit(note).charge(&outcome));
+            Shared::settle(shared, note, now, shared.limit(note).charge(&outcome));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Instant};
 
-use bartizan_core::{Clock, Fact, Rejection, RequestContext, RequestEvent};
+use bartizan_core::{
+    Clock, Fact, Rejection, RequestContext, RequestEvent,
+    stripe::{Share, Striped},
+};
 
 use http::Extensions;
 
@@ -26,7 +29,7 @@ pub(crate) const MOST_LIMITS: usize = 8;
 /// All limits of a layer, and their keys.
 pub(crate) struct Policy<K> {
     pub(crate) keys: Arc<K>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Striped<Shared>,
 }
 
 /// What does not depend on the type of the keys, and outlives a decision.
@@ -79,7 +82,7 @@ impl<K: Describe> Policy<K> {
             || settings.headers.is_some()
             || limits.iter().any(|limit| limit.failed_credential_charge > 0);
         let notes = watches || settings.extension;
-        Self { keys, shared: Arc::new(Shared { settings, limits, notes, watches, charges }) }
+        Self { keys, shared: Striped::new(Shared { settings, limits, notes, watches, charges }) }
     }
 }
 
@@ -221,12 +224,12 @@ impl Shared {
     }
 
     /// Charges or gives back, where the decision was made.
-    pub(crate) fn settle(self: &Arc<Self>, note: &Note, now: Instant, charge: Charge) {
+    pub(crate) fn settle(shared: &Share<Self>, note: &Note, now: Instant, charge: Charge) {
         #[cfg(feature = "redis")]
-        if self.settings.redis.as_ref().is_some_and(|store| store.settle(self, note, charge)) {
+        if shared.settings.redis.as_ref().is_some_and(|store| store.settle(shared, note, charge)) {
             return;
         }
-        self.limit(note).settle(note, now, charge);
+        shared.limit(note).settle(note, now, charge);
     }
 
     /// The limit of a note.

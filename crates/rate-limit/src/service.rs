@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Face, Rejection};
+use bartizan_core::{Face, Rejection, stripe::Share};
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -52,7 +52,7 @@ where
         match self.policy.admit(&RequestHead::of(&request)) {
             // Here and not in `proceed`: a request that was lent is copied each time that it moves.
             Ok(notes) => {
-                let after = notes.map(|notes| After::new(Arc::clone(shared), notes));
+                let after = notes.map(|notes| After::new(shared.share(), notes));
                 RateLimitFuture::forward(self.inner.call(request), after)
             }
             Err(rejection) => refuse(rejection, &request),
@@ -69,7 +69,7 @@ impl<S, K: Keys> RateLimit<S, K> {
         S: Service<Request<B>>,
     {
         let admitted = self.policy.admit(&RequestHead::of(&request));
-        proceed(&mut self.inner, request, admitted, &self.policy.shared)
+        proceed(&mut self.inner, request, admitted, self.policy.shared.share())
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn proceed<S, B>(
     inner: &mut S,
     request: Request<B>,
     admitted: Result<Option<Notes>, Rejection>,
-    shared: &Arc<Shared>,
+    shared: Share<Shared>,
 ) -> RateLimitFuture<S::Future>
 where
     S: Service<Request<B>>,
@@ -92,7 +92,7 @@ where
     if shared.settings.extension || shared.charges {
         return call_noted(inner, request, notes, shared);
     }
-    RateLimitFuture::forward(inner.call(request), Some(After::new(Arc::clone(shared), notes)))
+    RateLimitFuture::forward(inner.call(request), Some(After::new(shared, notes)))
 }
 
 #[cold]
@@ -107,7 +107,7 @@ fn call_noted<S, B>(
     inner: &mut S,
     mut request: Request<B>,
     notes: Notes,
-    shared: &Arc<Shared>,
+    shared: Share<Shared>,
 ) -> RateLimitFuture<S::Future>
 where
     S: Service<Request<B>>,
@@ -115,14 +115,13 @@ where
     if shared.settings.extension {
         shared.show(&notes, request.extensions_mut());
     }
-    let after = shared.watches.then(|| After::new(Arc::clone(shared), notes));
-    match after {
-        Some(after) if shared.charges => {
-            let (face, head) = (Face::of(&request), request.method() == Method::HEAD);
-            RateLimitFuture::observe(inner.call(request), after, face.protocol(), head)
-        }
-        after => RateLimitFuture::forward(inner.call(request), after),
+    if shared.charges {
+        let (face, head) = (Face::of(&request), request.method() == Method::HEAD);
+        let after = After::new(shared, notes);
+        return RateLimitFuture::observe(inner.call(request), after, face.protocol(), head);
     }
+    let after = if shared.watches { Some(After::new(shared, notes)) } else { None };
+    RateLimitFuture::forward(inner.call(request), after)
 }
 
 impl<S: Clone, K> Clone for RateLimit<S, K> {

@@ -113,7 +113,6 @@ mod response;
 mod retry_after;
 mod scope;
 mod service;
-mod stripe;
 mod telemetry;
 mod time;
 

@@ -6,14 +6,14 @@
 
 use std::{
     sync::{
-        Arc, LazyLock, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use arc_swap::{ArcSwapOption, Guard};
+use bartizan_core::stripe;
 use foldhash::quality::RandomState;
 use zeroize::optimization_barrier;
 
@@ -150,7 +150,7 @@ impl<C: ClaimsShape> Cache<C> {
             bytes: size_of::<Entry<C>>() + 3 * token.len(),
             window: verified.window,
             source: verified.source,
-            first: (stripe(), verified.identity.clone()),
+            first: (stripe::of_thread(), verified.identity.clone()),
             others: OnceLock::new(),
         };
         if !self.reserve(entry.bytes) {
@@ -235,26 +235,13 @@ impl<C: ClaimsShape> Entry<C> {
     /// A copy for this thread. Its reference count lies in memory that threads of other stripes leave alone.
     #[inline]
     fn identity(&self) -> Identity<C> {
-        let stripe = stripe();
+        let stripe = stripe::of_thread();
         if self.first.0 == stripe {
             return self.first.1.clone();
         }
-        let others = self.others.get_or_init(|| (0..*STRIPES).map(|_| OnceLock::new()).collect());
+        let others = self.others.get_or_init(|| (0..stripe::count()).map(|_| OnceLock::new()).collect());
         others[stripe].get_or_init(|| self.first.1.unshared()).clone()
     }
-}
-
-/// As many as threads run at once.
-static STRIPES: LazyLock<usize> =
-    LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from).next_power_of_two().min(256));
-
-/// The stripe of this thread.
-#[inline]
-fn stripe() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static STRIPE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % *STRIPES);
-    // A thread that is being torn down may still serve a request.
-    STRIPE.try_with(|stripe| *stripe).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -389,7 +376,7 @@ mod tests {
             bytes: 0,
             window: Window { from: secs(0), until: secs(9) },
             source: SOURCE,
-            first: ((stripe() + 1) % 1024, verified("a", 9).identity),
+            first: ((stripe::of_thread() + 1) % 1024, verified("a", 9).identity),
             others: OnceLock::new(),
         };
         let (one, two) = (entry.identity(), entry.identity());

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bartizan_core::{Face, Reason, Rejection};
+use bartizan_core::{Face, Reason, Rejection, stripe::Share};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -40,7 +40,7 @@ pub(super) struct Waiting<S, B> {
     pub(super) inner: S,
     pub(super) request: Request<B>,
     pub(super) questions: Vec<Question>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Share<Shared>,
     pub(super) remote: Arc<Remote>,
 }
 
@@ -74,7 +74,7 @@ where
                         Some(Waiting { mut inner, request, questions, shared, remote }) => {
                             let head = RequestHead::of(&request);
                             let admitted = remote.finish(&shared, &questions, &verdict, &head);
-                            proceed(&mut inner, request, admitted, &shared)
+                            proceed(&mut inner, request, admitted, shared)
                         }
                         // Never: the state changes with it.
                         None => RateLimitFuture::refuse(Rejection::new(Reason::Internal), Face::default()),

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use bartizan_core::{Rejection, RequestContext};
+use bartizan_core::{Rejection, RequestContext, stripe::Share};
 use futures_util::future::join_all;
 
 use super::{
@@ -122,7 +122,7 @@ impl Remote {
     /// What follows from what Redis said.
     pub(super) fn finish(
         &self,
-        shared: &Arc<Shared>,
+        shared: &Share<Shared>,
         questions: &[Question],
         verdict: &Verdict,
         head: &RequestHead<'_>,
@@ -160,7 +160,7 @@ impl Remote {
 
     /// The request does not pass, or is decided elsewhere: what scripts took that did not know that is given back
     /// (RL-10). Where one script decides all, it has taken nothing.
-    fn give_back(&self, shared: &Arc<Shared>, asks: &mut [Ask<'_>], verdict: &Verdict) {
+    fn give_back(&self, shared: &Share<Shared>, asks: &mut [Ask<'_>], verdict: &Verdict) {
         for (places, said) in verdict {
             if said.is_err() || places.iter().any(|place| asks[*place].refuses()) {
                 continue;

@@ -52,13 +52,13 @@ where
         };
         match begun {
             Begun::Decided(admitted) => {
-                RedisRateLimitFuture::calling(proceed(&mut self.inner, request, admitted, shared))
+                RedisRateLimitFuture::calling(proceed(&mut self.inner, request, admitted, shared.share()))
             }
             Begun::Asking { remote, questions, asking } => {
                 // The instance that was polled ready goes with the request.
                 let next = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, next);
-                let shared = Arc::clone(shared);
+                let shared = shared.share();
                 RedisRateLimitFuture::asking(asking, Waiting { inner, request, questions, shared, remote })
             }
         }

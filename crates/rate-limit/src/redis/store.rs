@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use bartizan_core::stripe::Share;
 use redis::cluster_routing::Slot;
 use tokio::{runtime::Handle, sync::Semaphore, time::Instant};
 
@@ -267,14 +268,14 @@ impl RedisStore {
 
     /// Charges or gives back by what became of a request, if Redis decided about it. Nobody waits for that; when
     /// too much is on its way already, or there is no Redis, it is lost, and counted.
-    pub(crate) fn settle(&self, shared: &Arc<Shared>, note: &Note, charge: Charge) -> bool {
+    pub(crate) fn settle(&self, shared: &Share<Shared>, note: &Note, charge: Charge) -> bool {
         let Some(key) = RemoteKey::of(note.fingerprint) else { return false };
         let limit = shared.limit(note);
         let asked = Asked { limit, key, rate: limit.quota(note.quota).rate, cost: 0 };
         let Some(call) = Call::settle(&self.inner.settings.prefix, asked, charge, self.time()) else {
             return true;
         };
-        let owed = Owed { shared: Arc::clone(shared), note: *note, is_paid: false };
+        let owed = Owed { shared: shared.clone(), note: *note, is_paid: false };
         let permit = Arc::clone(&self.inner.settling).try_acquire_owned();
         // Bodies end anywhere; the runtime that serves requests is one that lasts.
         let runtime = Handle::try_current().ok().or_else(|| self.inner.runtime.get().cloned());
@@ -292,7 +293,7 @@ impl RedisStore {
 
 /// A charge or a refund that Redis does not know of yet. Dropped so, it is lost.
 struct Owed {
-    shared: Arc<Shared>,
+    shared: Share<Shared>,
     note: Note,
     is_paid: bool,
 }

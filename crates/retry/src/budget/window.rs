@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{ConfigError, stripe};
+use bartizan_core::stripe;
+
+use crate::ConfigError;
 
 /// So many parts does a window have.
 const PARTS: u64 = 10;

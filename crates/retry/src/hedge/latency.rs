@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{ConfigError, stripe};
+use bartizan_core::stripe;
+
+use crate::ConfigError;
 
 /// So many parts has each power of two: a value is known to an eighth.
 const PARTS: u64 = 8;
