@@ -164,13 +164,7 @@ impl Shared {
             return Ok(self.notes.then(|| Notes { first: answer.note(0, terms), more: None }));
         }
         let Terms { quota, cost } = terms;
-        self.conclude_one(&Ask { limit, key, quota, cost, answer }, head)
-    }
-
-    /// Apart, so that it is not in the way of requests of which nothing is recorded.
-    #[inline(never)]
-    fn conclude_one(&self, ask: &Ask<'_>, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
-        self.conclude(std::slice::from_ref(ask), head)
+        self.conclude(&[Ask { limit, key, quota, cost, answer }], head)
     }
 
     /// The reading that counts for a request.
@@ -182,8 +176,8 @@ impl Shared {
 
     /// What follows from the answers of all limits. Notes are taken when the response must be looked at, or the
     /// handler wants to know.
-    // Where there is one limit, nothing is left of the loops.
-    #[inline(always)]
+    // Apart, so that it is not in the way of the one limit of which there is nothing to say.
+    #[inline(never)]
     pub(crate) fn conclude(
         &self,
         asks: &[Ask<'_>],

@@ -30,13 +30,8 @@ pub(crate) struct Reading<B> {
     collect: Option<Collect<B>>,
 }
 
-/// What becomes of a request.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment, and a box would cost each request one")]
-pub(crate) enum Fate<B: Body> {
-    Pass(Request<RequestBody<B>>),
-    Refuse(Rejection, Face),
-}
+/// What becomes of a request: it goes on, or is refused.
+pub(crate) type Fate<B> = Result<Request<RequestBody<B>>, (Rejection, Face)>;
 
 /// What is known from the head.
 #[derive(Debug)]
@@ -61,7 +56,7 @@ impl<C: Check> Shared<C> {
                 let collect = Some(Collect::new(body, self.settings.limits.max_body()));
                 Begun::Reading(Reading { head: Some(head), coding, which, collect })
             }
-            Err(rejection) => Begun::Over(self.or_report(head, rejection, || RequestBody::untouched(body))),
+            Err(rejection) => Begun::Over(self.or_report(head, rejection, RequestBody::untouched(body))),
         }
     }
 
@@ -105,27 +100,19 @@ impl<C: Check> Shared<C> {
         let Some(head) = reading.head.take() else { return Poll::Ready(Err(polled_again())) };
         Poll::Ready(match rejection {
             None => Ok(call(Request::from_parts(head, body))),
-            Some(rejection) => match self.or_report(head, rejection, || body) {
-                Fate::Pass(request) => Ok(call(request)),
-                Fate::Refuse(rejection, face) => Err((rejection, face)),
-            },
+            Some(rejection) => self.or_report(head, rejection, body).map(call),
         })
     }
 
     /// Counts a refusal, and refuses, or lets pass where the layer only reports.
     #[cold]
-    fn or_report<B: Body>(
-        &self,
-        head: Parts,
-        rejection: Rejection,
-        body: impl FnOnce() -> RequestBody<B>,
-    ) -> Fate<B> {
+    fn or_report<B: Body>(&self, head: Parts, rejection: Rejection, body: RequestBody<B>) -> Fate<B> {
         let report_only = self.settings.report_only;
         self.settings.telemetry.failed(&rejection, &head.extensions, report_only);
         if report_only {
-            Fate::Pass(Request::from_parts(head, body()))
+            Ok(Request::from_parts(head, body))
         } else {
-            Fate::Refuse(rejection, Face::of(&Request::from_parts(head, ())))
+            Err((rejection, Face::of(&Request::from_parts(head, ()))))
         }
     }
 }
@@ -137,7 +124,7 @@ fn polled_again() -> (Rejection, Face) {
 }
 
 fn pass<B: Body>(request: Request<B>) -> Fate<B> {
-    Fate::Pass(request.map(RequestBody::untouched))
+    Ok(request.map(RequestBody::untouched))
 }
 
 /// A body that ended with an error: too large for a layer further out, or not all there.

@@ -16,7 +16,7 @@ use tower_service::Service;
 use crate::{
     RequestBody, ResponseFuture,
     check::{Check, Shared},
-    read::{Begun, Fate},
+    read::Begun,
 };
 
 /// The service of [`JsonLayer`](crate::JsonLayer) and its kin. Clones share the settings.
@@ -48,8 +48,8 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.shared.begin(request) {
-            Begun::Over(Fate::Pass(request)) => ResponseFuture::forward(self.inner.call(request)),
-            Begun::Over(Fate::Refuse(rejection, face)) => ResponseFuture::refuse(rejection, face),
+            Begun::Over(Ok(request)) => ResponseFuture::forward(self.inner.call(request)),
+            Begun::Over(Err((rejection, face))) => ResponseFuture::refuse(rejection, face),
             Begun::Reading(reading) => {
                 // The instance that was polled ready waits for the body; its clone takes its place.
                 let clone = self.inner.clone();

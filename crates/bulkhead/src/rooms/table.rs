@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use bartizan_core::stripe::Padded;
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -47,10 +48,6 @@ pub(crate) struct Rooms<L> {
 }
 
 type Shard<L> = HashTable<(u128, Room<L>)>;
-
-/// Apart from its neighbours, so that locks of two cores do not share a cache line.
-#[repr(align(128))]
-struct Padded<T>(T);
 
 /// Which room a request is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The state machine: no tower, no async, time passed in.
 
 mod away;
+mod change;
+mod count;
 mod group;
 mod state;
 mod streak;
@@ -15,19 +17,11 @@ use bartizan_core::Verdict;
 
 pub(crate) use self::group::Group;
 pub use self::state::{Admission, Cause, Permit, Refused, Snapshot, State, Transition};
-use self::{
-    away::{Away, Climb, Probes, Verdicts},
-    streak::Streak,
-    word::Word,
-};
+use self::{away::Away, streak::Streak, word::Word};
 use crate::{
-    policy::{BreakerPolicy, Growth, HungProbes, Recovery, WindowSize},
-    sync::{
-        AtomicBool, AtomicU64, Mutex,
-        Ordering::{Acquire, Release, SeqCst},
-        fence,
-    },
-    window::{Totals, Window},
+    policy::{BreakerPolicy, Growth, Recovery, WindowSize},
+    sync::{AtomicBool, AtomicU64, Mutex, Ordering::Acquire},
+    window::Window,
 };
 
 /// For how long callers are sent away whose turn depends on other calls.
@@ -287,222 +281,6 @@ impl Breaker {
             Recovery::Probes { permits, .. } => permits,
             Recovery::Sweep { .. } => 0,
         }
-    }
-
-    // ## What is counted
-
-    #[inline]
-    fn window_generation(&self, word: Word) -> u64 {
-        if self.policy.counts_fires { self.window_generation.load(Acquire) } else { word.generation() }
-    }
-
-    fn totals(&self, word: Word, now: Instant) -> Totals {
-        self.window.totals(self.window_generation(word), self.nanos(now))
-    }
-
-    /// A call that is started, or refused, where that is what counts.
-    #[cold]
-    fn fire(&self, now: Instant) {
-        let call = Totals { calls: 1, ..Totals::default() };
-        self.window.add(self.window_generation(self.word()), self.nanos(now), call);
-    }
-
-    #[inline]
-    fn count(
-        &self,
-        word: Word,
-        failed: bool,
-        slow: bool,
-        pause: Duration,
-        now: Instant,
-    ) -> Option<Transition> {
-        let call = Totals {
-            calls: u64::from(!self.policy.counts_fires),
-            failures: failed.into(),
-            slow: slow.into(),
-        };
-        let totals = self.window.add(self.window_generation(word), self.nanos(now), call);
-        if !failed {
-            if self.policy.consecutive_failures.is_some() {
-                self.streak.end(word.generation());
-            }
-            if self.policy.opens_on_failures_only || !(slow || totals.is_some() || self.wary.load(SeqCst)) {
-                return None;
-            }
-        }
-        self.judge(word, failed, totals, pause, now)
-    }
-
-    /// Opens the breaker if what was counted is too bad.
-    fn judge(
-        &self,
-        word: Word,
-        failed: bool,
-        totals: Option<Totals>,
-        pause: Duration,
-        now: Instant,
-    ) -> Option<Transition> {
-        let in_a_row = match self.policy.consecutive_failures {
-            Some(limit) if failed => self.streak.fail(word.generation()) >= limit,
-            _ => false,
-        };
-        let totals = totals.unwrap_or_else(|| self.weigh(word, now));
-        let cause = if in_a_row { Some(Cause::ConsecutiveFailures) } else { self.excess(totals) };
-        let cause = cause.filter(|_| word.state() != State::MetricsOnly)?;
-        let mut away = self.away.lock();
-        // Another thread may have been faster.
-        if self.word() != word { None } else { self.open(&mut away, cause, pause, now) }
-    }
-
-    /// The totals, after which either this thread sees what others counted or they see that it pays to look.
-    #[inline(never)]
-    fn weigh(&self, word: Word, now: Instant) -> Totals {
-        fence(SeqCst);
-        let seen = self.totals(word, now);
-        let suspects = self.policy.suspects(seen);
-        if suspects != self.wary.load(SeqCst) {
-            self.wary.store(suspects, SeqCst);
-            fence(SeqCst);
-            let again = self.totals(word, now);
-            if self.policy.suspects(again) {
-                self.wary.store(true, SeqCst);
-            }
-            return again;
-        }
-        seen
-    }
-
-    fn excess(&self, totals: Totals) -> Option<Cause> {
-        if totals.calls < self.policy.minimum() || totals.calls == 0 {
-            return None;
-        }
-        if self.policy.failure_rate.is_some_and(|rate| rate.is_reached(totals.failures, totals.calls)) {
-            return Some(Cause::FailureRate);
-        }
-        let slow = self.policy.slow.is_some_and(|slow| slow.rate.is_reached(totals.slow, totals.calls));
-        slow.then_some(Cause::SlowCallRate)
-    }
-
-    fn probe_ended(
-        &self,
-        permit: &Permit,
-        verdict: Verdict,
-        slow: bool,
-        pause: Duration,
-        now: Instant,
-    ) -> Option<Transition> {
-        let mut away = self.away.lock();
-        if self.word() != Word::new(permit.generation, State::HalfOpen) {
-            return None;
-        }
-        if verdict == Verdict::Ignored {
-            away.probes.give_back();
-            return None;
-        }
-        let failed = verdict == Verdict::Failure;
-        away.probes.end(failed, slow);
-        if self.policy.counts_fires && failed {
-            let call = Totals { calls: 0, failures: 1, slow: slow.into() };
-            self.window.add(self.window_generation(self.word()), self.nanos(now), call);
-        }
-        match away.probes.verdict(&self.policy, self.permits()) {
-            Verdicts::Pending => None,
-            Verdicts::Bad => self.open(&mut away, Cause::ProbesFailed, pause, now),
-            Verdicts::Good if self.policy.ramp.is_some() => {
-                away.climb = Climb::new(now);
-                Some(self.go(&mut away, State::Recovering, Cause::ProbesSucceeded, now))
-            }
-            Verdicts::Good => Some(self.go(&mut away, State::Closed, Cause::ProbesSucceeded, now)),
-        }
-    }
-
-    // ## Changes of state, all of them under the lock
-
-    /// What time brings: open => half-open | closed, half-open => open, recovering => closed.
-    fn go_on(&self, away: &mut Away, now: Instant) -> Option<Transition> {
-        match self.state() {
-            State::Open if now >= away.until => match self.policy.recovery {
-                Recovery::Probes { .. } => {
-                    away.probes = Probes::new(now);
-                    Some(self.go(away, State::HalfOpen, Cause::OpenTimeOver, now))
-                }
-                Recovery::Sweep { .. } => {
-                    // It was closed by the sweep, whenever that is noticed.
-                    let at = away.until;
-                    Some(self.go(away, State::Closed, Cause::OpenTimeOver, at))
-                }
-            },
-            State::HalfOpen => {
-                let wait = self.policy.half_open_wait(away.open_for);
-                let hung = away.probes.given_up_at(wait).filter(|_| away.probes.issued >= self.permits())?;
-                if now < hung {
-                    return None;
-                }
-                let reopens =
-                    matches!(self.policy.recovery, Recovery::Probes { hung: HungProbes::Reopen, .. });
-                // Had it opened again when the probes were given up, that would be over by now.
-                if reopens && now < hung + self.policy.open_time(away.failed) {
-                    self.open(away, Cause::ProbesHung, Duration::ZERO, now)
-                } else {
-                    away.probes = Probes::new(now);
-                    self.store(Word::new(self.word().generation() + 1, State::HalfOpen));
-                    None
-                }
-            }
-            State::Recovering => {
-                let ramp = self.policy.ramp.as_ref()?;
-                if away.climb.go_on(ramp, now) {
-                    return None;
-                }
-                Some(self.go(away, State::Closed, Cause::RampOver, now))
-            }
-            _ => None,
-        }
-    }
-
-    /// `None` where the group has no room for one more open breaker.
-    fn open(&self, away: &mut Away, cause: Cause, pause: Duration, now: Instant) -> Option<Transition> {
-        if self.group.as_ref().is_some_and(|group| !group.open()) {
-            self.streak.reset();
-            return None;
-        }
-        away.open(&self.policy, self.epoch, now, pause);
-        Some(self.go(away, State::Open, cause, now))
-    }
-
-    fn force(&self, to: State, now: Instant) -> Option<Transition> {
-        let mut away = self.away.lock();
-        if to == State::Closed {
-            away.failed = 0;
-            self.window_generation.fetch_add(1, SeqCst);
-        }
-        if self.state() == to {
-            // Closed already: what was counted is forgotten.
-            self.store(Word::new(self.word().generation() + 1, to));
-            return None;
-        }
-        Some(self.go(&mut away, to, Cause::Forced, now))
-    }
-
-    fn go(&self, away: &mut Away, to: State, cause: Cause, at: Instant) -> Transition {
-        let before = self.word();
-        let from = before.state();
-        if let (State::Open, Some(group)) = (from, &self.group) {
-            group.close();
-        }
-        if to == State::Closed && !matches!(self.policy.growth, Growth::Times { .. }) {
-            away.failed = 0;
-        }
-        // What was counted during the ramp-up still counts when it is over.
-        let same = u64::from(cause != Cause::RampOver);
-        self.store(Word::new(before.generation() + same, to));
-        away.since = at;
-        away.number += 1;
-        Transition { from, to, cause, at, number: away.number }
-    }
-
-    fn store(&self, word: Word) {
-        self.word.store(word.bits(), Release);
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use bartizan_core::{Observer, Outcome};
+use bartizan_core::{Observer, Outcome, stripe::Padded};
 use hashbrown::{HashTable, hash_table::Entry};
 use parking_lot::Mutex;
 
 use crate::{
     Key,
     fingerprint::{Fingerprint, Secret},
-    store::Padded,
 };
 
 /// Counts what is under way. A key has an entry while it has a request; so memory follows the requests that are

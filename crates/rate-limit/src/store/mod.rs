@@ -25,7 +25,7 @@ mod table;
 
 use std::time::Instant;
 
-pub(crate) use self::table::{Bucket, Padded, Place, Table};
+pub(crate) use self::table::{Bucket, Place, Table};
 use crate::{
     Charge, Decision, Key, Rate,
     decision::Level,

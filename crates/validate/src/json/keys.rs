@@ -16,6 +16,11 @@ pub(super) struct Seen {
     mark: usize,
 }
 
+impl Seen {
+    /// Of what is no object.
+    pub(super) const NONE: Self = Self { bits: 0, twice: 0, mark: 0 };
+}
+
 /// Up to this many names are compared each with each; more are sorted first, so that nobody can make it slow.
 const FEW: usize = 12;
 

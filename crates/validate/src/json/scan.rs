@@ -32,6 +32,9 @@ struct Open {
     seen: Seen,
 }
 
+/// What encloses the outermost value.
+const DOCUMENT: Open = Open { within: Within::Document, count: 0, seen: Seen::NONE };
+
 /// What the reader of a document remembers.
 #[derive(Debug, Default)]
 struct Memory {
@@ -83,7 +86,7 @@ fn scan_with(
     let bytes = text.as_bytes();
     let mut at = 0;
     // The innermost is kept apart from the others, where each step has it at hand.
-    let mut open = Open { within: Within::Document, count: 0, seen: keys.open() };
+    let mut open = DOCUMENT;
     loop {
         // Begin => a value is due.
         let start = at;
@@ -179,8 +182,8 @@ fn scan_with(
             }
             at += 1;
             trace.close(open.count);
-            let Some(outer) = opened.pop() else { return Err(Fault::syntax(at, "nothing after the value")) };
-            open = outer;
+            // What closed was opened within something: there is always one.
+            open = opened.pop().unwrap_or(DOCUMENT);
         }
     }
 }
