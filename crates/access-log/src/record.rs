@@ -1,4 +1,4 @@
-use std::{cell::Cell, fmt, sync::Arc, time::Instant};
+use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 use bartizan_core::{Ending, GrpcCode, Observer, Outcome, Rejection, RequestContext};
 use http::{Method, Request, StatusCode, Version, uri::PathAndQuery};
@@ -18,7 +18,8 @@ pub struct Record {
     shared: Arc<Shared>,
     context: RequestContext,
     head: Head,
-    started: Instant,
+    /// By the clock's nanoseconds.
+    started: u64,
     settled: bool,
 }
 
@@ -60,6 +61,7 @@ impl Record {
     fn settle(&mut self, end: &End<'_>) {
         self.settled = true;
         let settings = &self.shared.settings;
+        let finished = self.context.finished(&settings.clock);
         let severity = Severity::of(end);
         let entry = Entry {
             settings,
@@ -68,7 +70,7 @@ impl Record {
             end,
             severity,
             at: settings.clock.wall(),
-            took: self.context.finished(&settings.clock).saturating_duration_since(self.started),
+            took: Duration::from_nanos(finished.saturating_sub(self.started)),
         };
         // While the thread is going away a fresh buffer does as well.
         let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();

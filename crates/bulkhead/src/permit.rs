@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use bartizan_core::{Ending, GrpcCode, Observer, Outcome, Reason, Rejection};
-use http::Response;
+use http::response::Parts;
 
 use crate::{
     layer::Core,
@@ -48,12 +48,12 @@ impl<L: Limit> Permit<L> {
 
 impl<L: Limit> Observer for Permit<L> {
     #[inline]
-    fn on_response<B>(&mut self, response: &mut Response<B>) {
+    fn on_head(&mut self, head: &mut Parts) {
         if !L::LEARNS {
             return;
         }
         // How fast something fails says nothing; that it did, its end will say.
-        if !response.status().is_server_error() && response.extensions().get::<Rejection>().is_none() {
+        if !head.status.is_server_error() && head.extensions.get::<Rejection>().is_none() {
             self.learn(|began, now| Sample::Answered(now.saturating_duration_since(began)));
         }
     }
@@ -98,7 +98,7 @@ mod tests {
     };
 
     use bartizan_core::{Protocol, ResponseBody, observe};
-    use http::{Request, StatusCode};
+    use http::{Request, Response, StatusCode};
 
     use super::*;
 

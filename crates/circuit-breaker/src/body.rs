@@ -63,7 +63,7 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.project().repr.project() {
             ReprProj::Observed { body } => body.poll_frame(cx),
-            ReprProj::Other { body } => body.poll_frame(cx),
+            ReprProj::Other { body } => poll_apart(body, cx),
         }
     }
 
@@ -82,6 +82,14 @@ where
             Repr::Other { body } => body.size_hint(),
         }
     }
+}
+
+type Polled<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
+
+/// Apart, so that what most bodies need is small enough to be part of the caller.
+#[inline(never)]
+fn poll_apart<B: Body>(body: Pin<&mut B>, cx: &mut Context<'_>) -> Polled<B> {
+    body.poll_frame(cx)
 }
 
 impl<B> fmt::Debug for BreakerBody<B> {

@@ -44,6 +44,8 @@ impl Refusal {
         Self { answer: Some((rejection, face)), context }
     }
 
+    #[cold]
+    #[inline(never)]
     fn send<B: Body>(&mut self) -> Response<BreakerBody<B>> {
         // Polled again after it was ready, which no caller may do, it still answers.
         let (rejection, face) =
@@ -53,7 +55,7 @@ impl Refusal {
 }
 
 impl<F, A> CircuitBreakerFuture<F, A> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn watch(inner: ObservedFuture<F, Guard>) -> Self {
         Self { state: State::Watch { inner } }
     }
@@ -79,23 +81,48 @@ where
 {
     type Output = Result<Response<BreakerBody<B>>, E>;
 
-    #[inline]
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Ok(match self.project().state.project() {
-            StateProj::Watch { inner } => ready!(inner.poll(cx))?.map(BreakerBody::observed),
-            StateProj::Exempt { inner } => {
-                ready!(inner.poll(cx))?.map(|body| BreakerBody::other(ResponseBody::forward(body)))
+        match self.project().state.project() {
+            StateProj::Watch { inner } => {
+                let (head, body) = ready!(inner.poll(cx))?.into_parts();
+                Poll::Ready(Ok(Response::from_parts(head, BreakerBody::observed(body))))
             }
-            StateProj::Fallback { answer, refusal } => match ready!(answer.poll(cx)) {
-                Some(response) => {
-                    telemetry::note_fallback(refusal.context.as_ref());
-                    response.map(BreakerBody::other)
-                }
-                None => refusal.send(),
-            },
-            StateProj::Refuse { refusal } => refusal.send(),
-        }))
+            StateProj::Exempt { inner } => poll_exempt(inner, cx),
+            StateProj::Fallback { answer, refusal } => poll_fallback(answer, refusal, cx).map(Ok),
+            StateProj::Refuse { refusal } => Poll::Ready(Ok(refusal.send())),
+        }
     }
+}
+
+/// Apart, as the next, so that what most calls need is small enough to be part of the caller.
+#[inline(never)]
+fn poll_exempt<F, B, E>(inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<Response<BreakerBody<B>>, E>>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    Poll::Ready(Ok(ready!(inner.poll(cx))?.map(|body| BreakerBody::other(ResponseBody::forward(body)))))
+}
+
+#[inline(never)]
+fn poll_fallback<A, B>(
+    answer: Pin<&mut A>,
+    refusal: &mut Refusal,
+    cx: &mut Context<'_>,
+) -> Poll<Response<BreakerBody<B>>>
+where
+    A: Future<Output = Option<Response<ResponseBody<B>>>>,
+    B: Body,
+{
+    Poll::Ready(match ready!(answer.poll(cx)) {
+        Some(response) => {
+            telemetry::note_fallback(refusal.context.as_ref());
+            response.map(BreakerBody::other)
+        }
+        None => refusal.send(),
+    })
 }
 
 impl<F, A> fmt::Debug for CircuitBreakerFuture<F, A> {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bartizan_core::{Observer, Outcome};
-use http::Response;
+use http::response::Parts;
 
 use crate::{Permit, pause, slot::Slot};
 
@@ -12,30 +12,36 @@ use crate::{Permit, pause, slot::Slot};
 pub struct Guard {
     slot: Arc<Slot>,
     permit: Permit,
-    pause: Duration,
+    /// In nanoseconds: what the upstream asks for.
+    pause: u64,
 }
 
 impl Guard {
     #[inline]
     pub(crate) fn new(slot: Arc<Slot>, permit: Permit) -> Self {
-        Self { slot, permit, pause: Duration::ZERO }
+        Self { slot, permit, pause: 0 }
+    }
+
+    /// Notes how long the upstream asks not to be called.
+    #[inline(never)]
+    fn look(&mut self, head: &Parts, most: Duration) {
+        let asked = pause::asked(head, self.slot.common.settings.clock.wall()).unwrap_or_default().min(most);
+        self.pause = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
     }
 }
 
 impl Observer for Guard {
     #[inline]
-    fn on_response<B>(&mut self, response: &mut Response<B>) {
-        let settings = &self.slot.common.settings;
-        if let Some(most) = settings.most_pause {
-            let asked = pause::asked(response, settings.clock.wall());
-            self.pause = asked.unwrap_or_default().min(most);
+    fn on_head(&mut self, head: &mut Parts) {
+        if let Some(most) = self.slot.common.settings.most_pause {
+            self.look(head, most);
         }
     }
 
     #[inline]
     fn on_end(self, outcome: Outcome) {
         let verdict = self.slot.common.settings.classifier.verdict(&outcome);
-        self.slot.record(self.permit, verdict, self.pause);
+        self.slot.record(self.permit, verdict, Duration::from_nanos(self.pause));
     }
 }
 

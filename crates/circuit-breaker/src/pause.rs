@@ -3,13 +3,13 @@
 use std::time::{Duration, SystemTime};
 
 use bartizan_core::Rejection;
-use http::{Response, header};
+use http::{header, response::Parts};
 
 /// The pause that a response asks for: `Retry-After` in seconds or as a date (RFC 9110 section 10.2.3), or gRPC's
 /// `grpc-retry-pushback-ms` in a head that has the status. What is malformed, or was made on this side, asks for none.
-pub(crate) fn asked<B>(response: &Response<B>, wall: SystemTime) -> Option<Duration> {
-    let headers = response.headers();
-    if response.extensions().get::<Rejection>().is_some() {
+pub(crate) fn asked(head: &Parts, wall: SystemTime) -> Option<Duration> {
+    let headers = &head.headers;
+    if head.extensions.get::<Rejection>().is_some() {
         return None;
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -31,6 +31,7 @@ pub(crate) fn asked<B>(response: &Response<B>, wall: SystemTime) -> Option<Durat
 #[cfg(test)]
 mod tests {
     use bartizan_core::{Reason, ResponseBody};
+    use http::Response;
 
     use super::*;
 
@@ -38,7 +39,7 @@ mod tests {
     fn a_pause_is_seconds_a_date_or_a_pushback() {
         let pause = |name: &str, value: &str| {
             let response = Response::builder().header(name, value).body(()).unwrap();
-            asked(&response, SystemTime::UNIX_EPOCH)
+            asked(&response.into_parts().0, SystemTime::UNIX_EPOCH)
         };
         assert_eq!(pause("retry-after", "7"), Some(Duration::from_secs(7)));
         assert_eq!(pause("retry-after", "Thu, 01 Jan 1970 00:01:00 GMT"), Some(Duration::from_secs(60)));
@@ -56,6 +57,6 @@ mod tests {
         let own: Response<ResponseBody<String>> = Rejection::new(Reason::RateLimited)
             .with_retry_after(Duration::from_secs(9))
             .answer(&http::Request::new(()));
-        assert_eq!(asked(&own, SystemTime::UNIX_EPOCH), None);
+        assert_eq!(asked(&own.into_parts().0, SystemTime::UNIX_EPOCH), None);
     }
 }

@@ -55,8 +55,8 @@ impl Slot {
 
     #[inline]
     pub(crate) fn record(&self, permit: Permit, verdict: Verdict, pause: Duration) {
-        let now = self.common.settings.clock.now();
-        if let Some(transition) = self.breaker.record_asked(permit, verdict, pause, now) {
+        let now = self.common.settings.clock.nanos();
+        if let Some(transition) = self.breaker.record_at(permit, verdict, pause, now) {
             self.tell(Some(transition));
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -64,6 +64,52 @@ impl Clock {
         }
     }
 
+    /// The monotonic time in nanoseconds, from a point that is the same for all clocks of the process, to within the
+    /// time that a reading takes.
+    ///
+    /// For what is done at each request: two such readings are subtracted in one instruction, while two `Instant`s
+    /// take dozens. They last for 584 years.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bartizan_core::{Clock, ManualClock};
+    ///
+    /// let manual = ManualClock::new();
+    /// let clock = Clock::from(manual.clone());
+    /// let before = clock.nanos();
+    /// manual.advance(Duration::from_micros(3));
+    /// assert_eq!(clock.nanos() - before, 3_000);
+    /// assert_eq!(Clock::instant_at(clock.nanos()), clock.now());
+    /// ```
+    #[inline]
+    pub fn nanos(&self) -> u64 {
+        match &self.0 {
+            Source::System => system_nanos(),
+            Source::Custom(source) => Self::nanos_at(source.now()),
+        }
+    }
+
+    /// What [`nanos`](Self::nanos) says at `instant`.
+    pub fn nanos_at(instant: Instant) -> u64 {
+        let origin = &*ORIGIN;
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        match instant.checked_duration_since(origin.instant) {
+            Some(after) => origin.nanos.saturating_add(nanos(after)),
+            None => origin.nanos.saturating_sub(nanos(origin.instant.saturating_duration_since(instant))),
+        }
+    }
+
+    /// The instant at which [`nanos`](Self::nanos) says so.
+    pub fn instant_at(nanos: u64) -> Instant {
+        let origin = &*ORIGIN;
+        let known = match nanos.checked_sub(origin.nanos) {
+            Some(after) => origin.instant.checked_add(Duration::from_nanos(after)),
+            None => origin.instant.checked_sub(Duration::from_nanos(origin.nanos - nanos)),
+        };
+        // What is no instant is none of a clock.
+        known.unwrap_or(origin.instant)
+    }
+
     /// The wall-clock time.
     #[inline]
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's wall clock")]
@@ -79,6 +125,34 @@ impl Clock {
     pub(crate) fn is_system(&self) -> bool {
         matches!(self.0, Source::System)
     }
+}
+
+/// One moment in both ways to tell it.
+struct Origin {
+    instant: Instant,
+    nanos: u64,
+}
+
+static ORIGIN: LazyLock<Origin> =
+    LazyLock::new(|| Origin { instant: Clock::system().now(), nanos: system_nanos() });
+
+/// The system's monotonic clock, which `Instant` reads too.
+#[cfg(unix)]
+#[inline]
+fn system_nanos() -> u64 {
+    // Every system has it, and it starts at zero.
+    nix::time::ClockId::CLOCK_MONOTONIC.now().map_or(0, |time| {
+        let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
+        let nanos = u64::try_from(time.tv_nsec()).unwrap_or_default();
+        seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
+    })
+}
+
+/// Where `Instant` is all there is, from the first reading on.
+#[cfg(not(unix))]
+fn system_nanos() -> u64 {
+    static FIRST: LazyLock<Instant> = LazyLock::new(|| Clock::system().now());
+    u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Clock {
@@ -138,5 +212,28 @@ impl TimeSource for ManualClock {
 impl From<ManualClock> for Clock {
     fn from(manual: ManualClock) -> Self {
         Self::new(manual)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanos_and_instants_are_one_time() {
+        let system = Clock::system();
+        for _ in 0..1000 {
+            let (before, nanos, after) = (system.now(), system.nanos(), system.now());
+            let skew = Duration::from_millis(100);
+            assert!(Clock::instant_at(nanos) + skew >= before && Clock::instant_at(nanos) <= after + skew);
+            assert!(system.nanos() >= nanos, "never goes back");
+        }
+        let now = system.now();
+        for instant in [now, now + Duration::from_nanos(1), now + Duration::from_secs(1_000_000)] {
+            assert_eq!(Clock::instant_at(Clock::nanos_at(instant)), instant);
+        }
+        let earlier = ORIGIN.instant.checked_sub(Duration::from_millis(1)).unwrap();
+        assert_eq!(Clock::instant_at(Clock::nanos_at(earlier)), earlier);
+        assert_eq!(ORIGIN.nanos - Clock::nanos_at(earlier), 1_000_000);
     }
 }

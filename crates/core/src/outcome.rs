@@ -1,6 +1,6 @@
 //! What became of a request, and whether that counts as success.
 
-use http::{Extensions, Response, StatusCode};
+use http::{Extensions, StatusCode, response::Parts};
 
 use crate::{BodyEnd, BodyReport, GrpcCode, Protocol, Reason, Rejection};
 
@@ -78,11 +78,11 @@ pub(crate) struct Head {
 impl Head {
     /// `protocol` is the response's own.
     #[inline]
-    pub(crate) fn of<B>(protocol: Protocol, response: &Response<B>) -> Self {
-        let extensions = response.extensions();
+    pub(crate) fn of(protocol: Protocol, parts: &Parts) -> Self {
+        let extensions = &parts.extensions;
         let rejection = if extensions.is_empty() { None } else { refusal(extensions) };
-        let grpc = if protocol.is_grpc() { GrpcCode::from_headers(response.headers()) } else { None };
-        Self { status: response.status(), is_grpc: protocol.is_grpc(), grpc, rejection }
+        let grpc = if protocol.is_grpc() { GrpcCode::from_headers(&parts.headers) } else { None };
+        Self { status: parts.status, is_grpc: protocol.is_grpc(), grpc, rejection }
     }
 
     #[inline]

@@ -14,7 +14,7 @@ use bartizan_core::{
     Protocol, Reason, Rejection, RejectionToErrorLayer, ResponseBody, ServerClassifier, Verdict, observe,
 };
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header, response::Parts};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
@@ -253,7 +253,7 @@ async fn an_error_of_the_service_is_reported_once() {
 async fn an_observer_that_panics_at_the_head_still_learns_of_the_end() {
     struct Clumsy(Report);
     impl Observer for Clumsy {
-        fn on_response<B>(&mut self, _: &mut Response<B>) {
+        fn on_head(&mut self, _: &mut Parts) {
             panic!("the observer panics, as the test wants");
         }
         fn on_end(self, outcome: Outcome) {

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use bartizan_core::{Deadline, RequestContext, ResponseBody};
+use bartizan_core::{Clock, Deadline, RequestContext, ResponseBody};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -50,7 +50,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let context = RequestContext::of(&mut request);
-        let now = context.arrived(&self.shared.keeper.clock);
+        let now = Clock::instant_at(context.arrived(&self.shared.keeper.clock));
         let due = self.shared.due(&context, &request, now);
         let has_passed = due.end.is_some_and(|end| end <= now);
         let call = Call { keeper: Arc::clone(&self.shared.keeper), due, origin: Origin::Inbound(context) };

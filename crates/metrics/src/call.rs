@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Place, Rejection, RequestContext};
 use http::{Request, StatusCode};
@@ -21,7 +21,8 @@ pub struct Call {
     place: Option<Place>,
     context: RequestContext,
     method: MethodLabel,
-    started: Instant,
+    /// By the clock's nanoseconds.
+    started: u64,
     settled: bool,
 }
 
@@ -61,7 +62,7 @@ impl Call {
     fn settle(&mut self, end: &End<'_>) {
         self.settled = true;
         let finished = self.context.finished(&self.shared.clock);
-        let seconds = finished.saturating_duration_since(self.started).as_secs_f64();
+        let seconds = Duration::from_nanos(finished.saturating_sub(self.started)).as_secs_f64();
         let mut known = None;
         if let Some(handles) = self.handles() {
             handles.active.decrement(1.0);

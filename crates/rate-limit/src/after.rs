@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bartizan_core::{Observer, Outcome, Rejection, stripe::Share};
-use http::{Extensions, HeaderMap, Response};
+use http::{Extensions, HeaderMap, response::Parts};
 
 use crate::{
     Charge, HeaderFields,
@@ -49,7 +49,7 @@ impl After {
     #[cold]
     fn charge_failed_credential(&self) {
         let shared = &self.shared;
-        let now = shared.clock().now();
+        let now = shared.clock().nanos();
         for note in self.notes.iter().filter(|note| note.allowed) {
             let limit = shared.limit(note);
             Shared::settle(shared, note, now, Charge::More(limit.failed_credential_charge));
@@ -58,14 +58,14 @@ impl After {
 }
 
 impl Observer for After {
-    fn on_response<B>(&mut self, response: &mut Response<B>) {
-        self.look(response.extensions());
-        self.add_fields(response.headers_mut());
+    fn on_head(&mut self, head: &mut Parts) {
+        self.look(&head.extensions);
+        self.add_fields(&mut head.headers);
     }
 
     fn on_end(self, outcome: Outcome) {
         let shared = &self.shared;
-        let now = shared.clock().now();
+        let now = shared.clock().nanos();
         for note in self.notes.iter().filter(|note| note.allowed) {
             Shared::settle(shared, note, now, shared.limit(note).charge(&outcome));
         }

@@ -7,7 +7,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
-    time::Instant,
 };
 
 use bartizan_core::{Fault, Outcome, QuotaViolation, RequestContext};
@@ -145,7 +144,7 @@ pub(crate) struct Limit {
     absent: Option<Absent>,
     crowded: Fault,
     /// Where the time of the memory starts.
-    epoch: Instant,
+    epoch: u64,
 }
 
 /// The fault that a request without a key may show.
@@ -157,7 +156,7 @@ struct Absent {
 }
 
 impl Limit {
-    pub(crate) fn new(settings: LimitSettings, key: KeyInfo, epoch: Instant, target: &Target) -> Self {
+    pub(crate) fn new(settings: LimitSettings, key: KeyInfo, epoch: u64, target: &Target) -> Self {
         let name = settings.name.clone().unwrap_or(Cow::Borrowed(key.name));
         let secret = settings.seed.map_or_else(Secret::random, Secret::fixed);
         Self {
@@ -294,10 +293,10 @@ impl Limit {
         }
     }
 
-    /// The time of the memory, which counts nanoseconds.
+    /// The time of the memory, which begins with the limit.
     #[inline]
-    pub(crate) fn since_epoch(&self, now: Instant) -> u64 {
-        nanos_since(self.epoch, now)
+    pub(crate) fn since_epoch(&self, now: u64) -> u64 {
+        now.saturating_sub(self.epoch)
     }
 
     /// Notes what a new key did to the memory.
@@ -322,7 +321,7 @@ impl Limit {
     }
 
     /// Charges or gives back, by what became of the request.
-    pub(crate) fn settle(&self, note: &Note, now: Instant, charge: Charge) {
+    pub(crate) fn settle(&self, note: &Note, now: u64, charge: Charge) {
         let rate = self.quota(note.quota).rate;
         self.memory.settle(note.fingerprint, rate, self.since_epoch(now), charge);
     }
@@ -337,13 +336,6 @@ pub(crate) fn checked_windows(rates: &[Rate]) -> Result<(), ConfigError> {
         return Err(ConfigError::new("period", "must be the same for all rates of a sliding window"));
     }
     Ok(())
-}
-
-/// After 584 years of nanoseconds it starts again, and the memory, whose time never goes back, stands still.
-#[inline]
-pub(crate) fn nanos_since(epoch: Instant, now: Instant) -> u64 {
-    let age = now.saturating_duration_since(epoch);
-    age.as_secs().wrapping_mul(1_000_000_000).wrapping_add(age.subsec_nanos().into())
 }
 
 /// The place of the chosen rate, after the one for all others.

@@ -8,7 +8,7 @@ use crate::{
     Charge, ConfigError, Decision, Key, Rate,
     config::{DEFAULT_MAX_KEYS, checked_max_keys},
     fingerprint::Secret,
-    limit::{checked_windows, nanos_since},
+    limit::checked_windows,
     quota::Quota,
     store::Memory,
 };
@@ -42,7 +42,7 @@ pub struct Limiter {
     sliding: bool,
     clock: Clock,
     /// Where the memory's time starts.
-    epoch: Instant,
+    epoch: u64,
     memory: Memory,
 }
 
@@ -57,7 +57,7 @@ impl Limiter {
         Self {
             quota: Quota::new("", rate, sliding),
             sliding,
-            epoch: clock.now(),
+            epoch: clock.nanos(),
             clock,
             memory: Memory::new(sliding, max_keys, Secret::random()),
         }
@@ -96,13 +96,18 @@ impl Limiter {
 
     /// Asks for a request that costs `n`, now. 0 looks and takes nothing; more than the burst is always refused.
     pub fn check_n(&self, key: &Key<'_>, n: u32) -> Decision {
-        self.check_n_at(key, n, self.clock.now())
+        self.spend(key, n, self.clock.nanos())
     }
 
     /// The same at a reading of the limiter's clock that the caller has already.
     pub fn check_n_at(&self, key: &Key<'_>, n: u32, now: Instant) -> Decision {
+        self.spend(key, n, Clock::nanos_at(now))
+    }
+
+    fn spend(&self, key: &Key<'_>, n: u32, now: u64) -> Decision {
         let key = self.memory.fingerprint(key);
-        let (allowed, level) = self.memory.spend(key, &self.quota, nanos_since(self.epoch, now), n);
+        let now = now.saturating_sub(self.epoch);
+        let (allowed, level) = self.memory.spend(key, &self.quota, now, n);
         Decision::new(self.quota.rate, n, allowed, level)
     }
 
@@ -110,7 +115,7 @@ impl Limiter {
     ///
     /// A key may be in debt by one whole burst at most, and have its bucket full at most.
     pub fn settle(&self, key: &Key<'_>, charge: Charge) -> Decision {
-        let now = nanos_since(self.epoch, self.clock.now());
+        let now = self.clock.nanos().saturating_sub(self.epoch);
         let level = self.memory.settle(self.memory.fingerprint(key), self.quota.rate, now, charge);
         Decision::new(self.quota.rate, 0, true, level)
     }

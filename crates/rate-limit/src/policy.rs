@@ -1,6 +1,6 @@
 //! The limits of one layer: what it and all its services share.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc};
 
 use bartizan_core::{
     Clock, Fact, Rejection, RequestContext, RequestEvent,
@@ -70,7 +70,7 @@ impl<K: Describe> Policy<K> {
     pub(crate) fn new(settings: Settings, limits: &[LimitSettings], keys: Arc<K>) -> Self {
         let mut infos = Vec::new();
         keys.describe(&mut infos);
-        let epoch = settings.clock.now();
+        let epoch = settings.clock.nanos();
         let limits: Box<[Limit]> = limits
             .iter()
             .cloned()
@@ -167,11 +167,11 @@ impl Shared {
         self.conclude(&[Ask { limit, key, quota, cost, answer }], head)
     }
 
-    /// The reading that counts for a request.
+    /// The reading that counts for a request, in nanoseconds.
     #[inline]
-    pub(crate) fn now(&self, head: &RequestHead<'_>) -> Instant {
+    pub(crate) fn now(&self, head: &RequestHead<'_>) -> u64 {
         let clock = self.clock();
-        head.context().map_or_else(|| clock.now(), |context| context.arrived(clock))
+        head.context().map_or_else(|| clock.nanos(), |context| context.arrived(clock))
     }
 
     /// What follows from the answers of all limits. Notes are taken when the response must be looked at, or the
@@ -218,7 +218,7 @@ impl Shared {
     }
 
     /// Charges or gives back, where the decision was made.
-    pub(crate) fn settle(shared: &Share<Self>, note: &Note, now: Instant, charge: Charge) {
+    pub(crate) fn settle(shared: &Share<Self>, note: &Note, now: u64, charge: Charge) {
         #[cfg(feature = "redis")]
         if shared.settings.redis.as_ref().is_some_and(|store| store.settle(shared, note, charge)) {
             return;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bartizan_core::Verdict;
+use bartizan_core::{Clock, Verdict};
 
 use super::{
     Breaker, Cause, Permit, State, Transition,
@@ -37,7 +37,7 @@ impl Breaker {
         away.probes.end(failed, slow);
         if self.policy.counts_fires && failed {
             let call = Totals { calls: 0, failures: 1, slow: slow.into() };
-            self.window.add(self.window_generation(self.word()), self.nanos(now), call);
+            self.window.add(self.window_generation(self.word()), self.age(Clock::nanos_at(now)), call);
         }
         match away.probes.verdict(&self.policy, self.permits()) {
             Verdicts::Pending => None,

@@ -1,6 +1,8 @@
 //! What is counted, and when that is too bad.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use bartizan_core::Clock;
 
 use super::{Breaker, Cause, State, Transition, word::Word};
 use crate::{
@@ -17,15 +19,15 @@ impl Breaker {
         if self.policy.counts_fires { self.window_generation.load(Acquire) } else { word.generation() }
     }
 
-    pub(super) fn totals(&self, word: Word, now: Instant) -> Totals {
-        self.window.totals(self.window_generation(word), self.nanos(now))
+    pub(super) fn totals(&self, word: Word, now: u64) -> Totals {
+        self.window.totals(self.window_generation(word), self.age(now))
     }
 
     /// A call that is started, or refused, where that is what counts.
     #[cold]
-    pub(super) fn fire(&self, now: Instant) {
+    pub(super) fn fire(&self, now: u64) {
         let call = Totals { calls: 1, ..Totals::default() };
-        self.window.add(self.window_generation(self.word()), self.nanos(now), call);
+        self.window.add(self.window_generation(self.word()), self.age(now), call);
     }
 
     #[inline]
@@ -35,14 +37,14 @@ impl Breaker {
         failed: bool,
         slow: bool,
         pause: Duration,
-        now: Instant,
+        now: u64,
     ) -> Option<Transition> {
         let call = Totals {
             calls: u64::from(!self.policy.counts_fires),
             failures: failed.into(),
             slow: slow.into(),
         };
-        let totals = self.window.add(self.window_generation(word), self.nanos(now), call);
+        let totals = self.window.add(self.window_generation(word), self.age(now), call);
         if !failed {
             if self.policy.consecutive_failures.is_some() {
                 self.streak.end(word.generation());
@@ -61,7 +63,7 @@ impl Breaker {
         failed: bool,
         totals: Option<Totals>,
         pause: Duration,
-        now: Instant,
+        now: u64,
     ) -> Option<Transition> {
         let in_a_row = match self.policy.consecutive_failures {
             Some(limit) if failed => self.streak.fail(word.generation()) >= limit,
@@ -72,12 +74,12 @@ impl Breaker {
         let cause = cause.filter(|_| word.state() != State::MetricsOnly)?;
         let mut away = self.away.lock();
         // Another thread may have been faster.
-        if self.word() != word { None } else { self.open(&mut away, cause, pause, now) }
+        if self.word() != word { None } else { self.open(&mut away, cause, pause, Clock::instant_at(now)) }
     }
 
     /// The totals, after which either this thread sees what others counted or they see that it pays to look.
     #[inline(never)]
-    fn weigh(&self, word: Word, now: Instant) -> Totals {
+    fn weigh(&self, word: Word, now: u64) -> Totals {
         fence(SeqCst);
         let seen = self.totals(word, now);
         let suspects = self.policy.suspects(seen);

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::Verdict;
+use bartizan_core::{Clock, Verdict};
 
 pub(crate) use self::group::Group;
 pub use self::state::{Admission, Cause, Permit, Refused, Snapshot, State, Transition};
@@ -67,6 +67,8 @@ pub struct Breaker {
     wary: AtomicBool,
     policy: Arc<BreakerPolicy>,
     epoch: Instant,
+    /// The same in the clock's nanoseconds.
+    epoch_nanos: u64,
     window: Window,
     /// The generation of the window, where that is not the breaker's own.
     window_generation: AtomicU64,
@@ -86,6 +88,7 @@ impl Breaker {
             word: AtomicU64::new(Word::new(0, State::Closed).bits()),
             wary: AtomicBool::new(false),
             epoch: now,
+            epoch_nanos: Clock::nanos_at(now),
             window: Window::new(policy.window),
             window_generation: AtomicU64::new(0),
             streak: Streak::new(),
@@ -109,7 +112,7 @@ impl Breaker {
         let word = self.word();
         if matches!(word.state(), State::Closed | State::MetricsOnly | State::ForcedClosed) {
             if self.policy.counts_fires {
-                self.fire(now);
+                self.fire(Clock::nanos_at(now));
             }
             return Admission { result: Ok(self.permit(word, now)), transition: None };
         }
@@ -124,7 +127,7 @@ impl Breaker {
         let timeless = self.policy.slow.is_none() && !self.policy.counts_fires;
         (word.state() == State::Closed && timeless).then(|| Permit {
             generation: word.generation(),
-            started: None,
+            started: 0,
             state: State::Closed,
         })
     }
@@ -147,7 +150,7 @@ impl Breaker {
         };
         drop(away);
         if self.policy.counts_fires {
-            self.fire(now);
+            self.fire(Clock::nanos_at(now));
         }
         Admission { result: result.map(|()| self.permit(word, now)), transition }
     }
@@ -156,7 +159,7 @@ impl Breaker {
     fn permit(&self, word: Word, now: Instant) -> Permit {
         Permit {
             generation: word.generation(),
-            started: self.policy.slow.is_some().then_some(now),
+            started: if self.policy.slow.is_some() { Clock::nanos_at(now) } else { 0 },
             state: word.state(),
         }
     }
@@ -173,7 +176,6 @@ impl Breaker {
     /// [`record`](Self::record) of a call whose upstream asked not to be called for `pause`: if the breaker opens now,
     /// it is for so long at least.
     #[inline]
-    #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
     pub fn record_asked(
         &self,
         permit: Permit,
@@ -181,17 +183,30 @@ impl Breaker {
         pause: Duration,
         now: Instant,
     ) -> Option<Transition> {
+        self.record_at(permit, verdict, pause, Clock::nanos_at(now))
+    }
+
+    /// The same at a reading in nanoseconds, of which the simple end of a call needs no more.
+    #[inline]
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
+    pub(crate) fn record_at(
+        &self,
+        permit: Permit,
+        verdict: Verdict,
+        pause: Duration,
+        now: u64,
+    ) -> Option<Transition> {
         let word = self.word();
         if word.generation() != permit.generation {
             return None;
         }
         let failed = verdict == Verdict::Failure;
         let slow = || {
-            let since = |started| now.saturating_duration_since(started);
-            permit.started.zip(self.policy.slow).is_some_and(|(at, slow)| since(at) > slow.longer_than)
+            let took = Duration::from_nanos(now.saturating_sub(permit.started));
+            self.policy.slow.is_some_and(|slow| took > slow.longer_than)
         };
         match word.state() {
-            State::HalfOpen => self.probe_ended(&permit, verdict, slow(), pause, now),
+            State::HalfOpen => self.probe_ended(&permit, verdict, slow(), pause, Clock::instant_at(now)),
             State::Closed | State::Recovering | State::MetricsOnly if verdict != Verdict::Ignored => {
                 self.count(word, failed, slow(), pause, now)
             }
@@ -240,7 +255,7 @@ impl Breaker {
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let away = self.away.lock();
         let word = self.word();
-        let totals = self.totals(word, now);
+        let totals = self.totals(word, Clock::nanos_at(now));
         Snapshot {
             state: word.state(),
             since: now.saturating_duration_since(away.since),
@@ -262,7 +277,7 @@ impl Breaker {
             }
             _ => true,
         };
-        let totals = self.totals(word, now);
+        let totals = self.totals(word, Clock::nanos_at(now));
         let unused = matches!(self.policy.window, WindowSize::Calls(_)) || totals.calls == 0;
         word.state() == State::Closed && forgiven && unused && totals.failures == 0 && totals.slow == 0
     }
@@ -272,8 +287,10 @@ impl Breaker {
         Word::from_bits(self.word.load(Acquire))
     }
 
-    fn nanos(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX)
+    /// How many nanoseconds old the breaker is at a reading.
+    #[inline]
+    fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.epoch_nanos)
     }
 
     fn permits(&self) -> u32 {

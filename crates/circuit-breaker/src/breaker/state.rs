@@ -128,8 +128,8 @@ pub struct Transition {
 #[must_use = "a permit that is not given back is a probe that hangs"]
 pub struct Permit {
     pub(super) generation: u64,
-    /// When the call began, if that matters.
-    pub(super) started: Option<Instant>,
+    /// When the call began, in the clock's nanoseconds, if that matters.
+    pub(super) started: u64,
     pub(super) state: State,
 }
 

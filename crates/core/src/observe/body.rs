@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Buf;
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -69,49 +69,49 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
     /// Wraps the body of `response`, which answers a HEAD request if `head`.
     pub fn wrap(response: Response<B>, head: bool, observer: O) -> Response<Self> {
         let protocol = Protocol::from_headers(response.headers());
-        Self::wrap_as(protocol, response, head, observer)
+        let (parts, body) = response.into_parts();
+        let body = Self::new(protocol, &parts, body, head, observer);
+        Response::from_parts(parts, body)
     }
 
-    /// The same for a response whose protocol is known.
-    #[inline]
-    pub(super) fn wrap_as(
-        protocol: Protocol,
-        response: Response<B>,
-        head: bool,
-        observer: O,
-    ) -> Response<Self> {
-        let status = response.status();
+    /// The body of the response with these parts, whose protocol is known.
+    #[inline(always)]
+    pub(super) fn new(protocol: Protocol, parts: &Parts, inner: B, head: bool, observer: O) -> Self {
+        let status = parts.status;
         let bodiless = head
             || status.is_informational()
             || status == StatusCode::NO_CONTENT
             || status == StatusCode::NOT_MODIFIED;
         // A body that knows its size is believed, as servers do; the header is for one that does not.
-        let expected = response.body().size_hint().exact().or_else(|| {
-            let length = response.headers().get(header::CONTENT_LENGTH)?;
-            length.to_str().ok()?.parse().ok()
-        });
-        let awaits_status =
-            protocol.is_grpc() && !bodiless && !response.headers().contains_key("grpc-status");
+        let expected = inner.size_hint().exact().or_else(|| announced(&parts.headers));
+        let awaits_status = protocol.is_grpc() && !bodiless && !has_status(&parts.headers);
         let web = match protocol {
             Protocol::GrpcWeb(format) if awaits_status => Some(Box::new(WebStatus::new(format))),
             _ => None,
         };
-        let needs_trailers = awaits_status && web.is_none();
-        response.map(|inner| {
-            let ended = bodiless || inner.is_end_stream();
-            let watch = Watch {
-                observer: Some(observer),
-                bytes: 0,
-                expected,
-                grpc: None,
-                web,
-                ended,
-                needs_trailers,
-                polling: false,
-            };
-            Self { inner, watch }
-        })
+        let watch = Watch {
+            observer: Some(observer),
+            bytes: 0,
+            expected,
+            grpc: None,
+            needs_trailers: awaits_status && web.is_none(),
+            web,
+            ended: bodiless || inner.is_end_stream(),
+            polling: false,
+        };
+        Self { inner, watch }
     }
+}
+
+/// The length that the header tells.
+#[inline(never)]
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[inline(never)]
+fn has_status(headers: &HeaderMap) -> bool {
+    headers.contains_key("grpc-status")
 }
 
 impl<B, O: BodyObserver> fmt::Debug for ObservedBody<B, O> {
@@ -124,6 +124,7 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
     type Data = B::Data;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

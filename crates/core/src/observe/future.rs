@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Response;
+use http::{Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -13,9 +13,10 @@ use crate::{Ending, Outcome, Protocol, outcome::Head};
 
 /// Follows one request from the call to the end of the response body.
 pub trait Observer: Sized {
-    /// The response head is there. May add headers or extensions.
-    fn on_response<B>(&mut self, response: &mut Response<B>) {
-        let _ = response;
+    /// The head of the response is there. May add headers or extensions.
+    #[inline]
+    fn on_head(&mut self, head: &mut Parts) {
+        let _ = head;
     }
 
     /// The request has ended. Called exactly once, possibly from `Drop`: it must not panic.
@@ -24,6 +25,7 @@ pub trait Observer: Sized {
 
 /// Observes the response that `future` will give to the end of its body. `protocol` is the request's, and `head`
 /// says whether it was a HEAD, whose answer has no body.
+#[inline(always)]
 pub fn observe<F, O: Observer>(
     future: F,
     protocol: Protocol,
@@ -67,23 +69,28 @@ where
 {
     type Output = Result<Response<ObservedBody<B, HeadSeen<O>>>, E>;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         this.watch.polling = true;
-        // Taken apart in one step: a response is large, and each step would move it.
+        // Taken apart in one step: each step would move it.
         match this.inner.poll(cx) {
-            Poll::Ready(Ok(mut response)) => {
+            Poll::Ready(Ok(response)) => {
+                // What is lent is copied when it moves on: the head alone is.
+                let (mut parts, body) = response.into_parts();
                 if let Some(observer) = &mut this.watch.observer {
-                    observer.on_response(&mut response);
+                    observer.on_head(&mut parts);
                 }
                 let observer = this.watch.ready();
                 // No one is answered in gRPC who did not ask in it, and most do not.
                 let protocol = match this.protocol {
                     Protocol::Http => Protocol::Http,
-                    _ => Protocol::from_headers(response.headers()),
+                    _ => Protocol::from_headers(&parts.headers),
                 };
-                let seen = HeadSeen { head: Head::of(protocol, &response), observer };
-                Poll::Ready(Ok(ObservedBody::wrap_as(protocol, response, *this.head, seen)))
+                let seen = HeadSeen { head: Head::of(protocol, &parts), observer };
+                let body = ObservedBody::new(protocol, &parts, body, *this.head, seen);
+                Poll::Ready(Ok(Response::from_parts(parts, body)))
             }
             Poll::Ready(Err(error)) => {
                 this.watch.ready().on_end(Outcome::without_response(Ending::ServiceError));

@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Protocol, Reason};
 use http::{Request, StatusCode};
@@ -18,7 +18,8 @@ pub struct OutgoingCall(Option<Running>);
 
 struct Running {
     shared: Arc<Shared>,
-    started: Instant,
+    /// By the clock's nanoseconds.
+    started: u64,
     what: What,
 }
 
@@ -45,7 +46,7 @@ impl OutgoingCall {
         } else {
             What::Http(MethodLabel::of(request.method()))
         };
-        Self(Some(Running { started: shared.clock.now(), shared: Arc::clone(shared), what }))
+        Self(Some(Running { started: shared.clock.nanos(), shared: Arc::clone(shared), what }))
     }
 
     pub(super) fn unmeasured() -> Self {
@@ -54,7 +55,7 @@ impl OutgoingCall {
 
     fn settle(&mut self, end: End) {
         let Some(Running { shared, started, what }) = self.0.take() else { return };
-        let seconds = shared.clock.now().saturating_duration_since(started).as_secs_f64();
+        let seconds = Duration::from_nanos(shared.clock.nanos().saturating_sub(started)).as_secs_f64();
         shared.handles.with(Handles::new, |handles, recorder| match &what {
             What::Http(method) => {
                 handles.record_http(recorder, &shared.name, HttpSeries { method: *method, end }, seconds);

@@ -150,7 +150,7 @@ impl OutboundRateLimitLayer {
         Self {
             shared: Arc::new(Shared {
                 quota: settings.rate.map(|rate| Quota::new(&settings.name, rate, false)),
-                upstreams: Upstreams::new(settings.max_authorities, settings.clock.now()),
+                upstreams: Upstreams::new(settings.max_authorities),
                 telemetry: Telemetry::new(&settings.name, &settings.target),
                 settings,
             }),

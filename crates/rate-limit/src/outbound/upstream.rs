@@ -8,13 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bartizan_core::Clock;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::hints::Hints;
 use crate::{
     gcra::{Arrival, TokenBucket},
-    limit::nanos_since,
     quota::Quota,
     store::{Algorithm, Bucket},
 };
@@ -22,7 +22,6 @@ use crate::{
 /// One upstream.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    epoch: Instant,
     state: Mutex<State>,
     /// Those who wait, in the order in which they came: the one with the permit is next.
     pub(super) line: Arc<Semaphore>,
@@ -51,9 +50,8 @@ impl Upstream {
     /// The most policies that are remembered.
     const MOST_POLICIES: usize = 16;
 
-    pub(super) fn new(epoch: Instant) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            epoch,
             state: Mutex::default(),
             line: Arc::new(Semaphore::new(1)),
             waiting: AtomicUsize::new(0),
@@ -70,7 +68,7 @@ impl Upstream {
             return Err(pause);
         }
         if let Some(quota) = quota {
-            let nanos = nanos_since(self.epoch, now);
+            let nanos = Clock::nanos_at(now);
             match TokenBucket::spend(quota, state.bucket, nanos, 1) {
                 Some(bucket) => state.bucket = bucket,
                 None => return Err(wait_of(quota, state.bucket, nanos)),
@@ -89,7 +87,7 @@ impl Upstream {
         let state = self.state.lock();
         let pause = state.pause(now);
         let Some(quota) = quota else { return pause };
-        let first = wait_of(quota, state.bucket, nanos_since(self.epoch, now)).max(pause);
+        let first = wait_of(quota, state.bucket, Clock::nanos_at(now)).max(pause);
         first.saturating_add(quota.rate.interval().saturating_mul(ahead))
     }
 
@@ -136,7 +134,7 @@ impl Upstream {
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let state = self.state.lock();
         !self.has_line()
-            && state.bucket.full_at() <= nanos_since(self.epoch, now)
+            && state.bucket.full_at() <= Clock::nanos_at(now)
             && state.paused_until.is_none_or(|until| until <= now)
             && state.policies.iter().all(|policy| policy.until <= now)
     }

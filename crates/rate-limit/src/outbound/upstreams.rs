@@ -16,8 +16,8 @@ pub(super) struct Upstreams {
 }
 
 impl Upstreams {
-    pub(super) fn new(most: usize, epoch: Instant) -> Self {
-        Self { known: Mutex::default(), most, others: Arc::new(Upstream::new(epoch)) }
+    pub(super) fn new(most: usize) -> Self {
+        Self { known: Mutex::default(), most, others: Arc::new(Upstream::new()) }
     }
 
     /// The upstream of this authority. One that is idle gives its place to a new one.
@@ -36,7 +36,7 @@ impl Upstreams {
         if known.len() >= self.most {
             return Arc::clone(&self.others);
         }
-        let upstream = Arc::new(Upstream::new(now));
+        let upstream = Arc::new(Upstream::new());
         known.insert(authority.into(), Arc::clone(&upstream));
         upstream
     }
@@ -55,7 +55,7 @@ mod tests {
     fn rl_14_upstreams_are_bounded_and_busy_ones_stay() {
         let now = Clock::system().now();
         let quota = Quota::new("", "1/min".parse().unwrap(), false);
-        let upstreams = Upstreams::new(2, now);
+        let upstreams = Upstreams::new(2);
         for authority in ["a", "b", "c", "d"] {
             let upstream = upstreams.get(authority, now);
             let taken = upstream.take(Some(&quota), now).is_ok();

@@ -1,7 +1,5 @@
 //! Refusals that need not be asked for again.
 
-use std::time::Instant;
-
 use super::key::RemoteKey;
 use crate::{
     Rate,
@@ -47,7 +45,7 @@ impl Refusals {
         key: RemoteKey,
         rate: Rate,
         cost: u32,
-        now: Instant,
+        now: u64,
     ) -> Option<Level> {
         let locked = self.0.lock(self.0.fingerprint(&key.local()), limit.since_epoch(now));
         // What many keys share would refuse those that were never asked for.
@@ -60,7 +58,7 @@ impl Refusals {
     }
 
     /// Redis has refused this, as an answer to a request that came at `now`.
-    pub(super) fn remember(&self, ask: &Ask<'_>, now: Instant) {
+    pub(super) fn remember(&self, ask: &Ask<'_>, now: u64) {
         let Some(wait) = ask.decision().retry_after() else { return };
         let wait = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         // Of a key that Redis was asked about, all memories have the same fingerprint.

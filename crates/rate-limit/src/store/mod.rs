@@ -23,8 +23,6 @@
 
 mod table;
 
-use std::time::Instant;
-
 pub(crate) use self::table::{Bucket, Place, Table};
 use crate::{
     Charge, Decision, Key, Rate,
@@ -151,7 +149,7 @@ impl Note {
 /// Decides what one limit alone is asked.
 // What it is given and says is large, and then stays in registers.
 #[inline(always)]
-pub(crate) fn decide_one(limit: &Limit, key: Fingerprint, terms: Terms, now: Instant) -> Answer {
+pub(crate) fn decide_one(limit: &Limit, key: Fingerprint, terms: Terms, now: u64) -> Answer {
     match &limit.memory {
         Memory::Buckets(table) => step::<TokenBucket>(table, limit, key, terms, true, now, |passes| passes).0,
         Memory::Windows(table) => decide_window(table, limit, key, terms, now),
@@ -165,7 +163,7 @@ fn decide_window(
     limit: &Limit,
     key: Fingerprint,
     terms: Terms,
-    now: Instant,
+    now: u64,
 ) -> Answer {
     step::<SlidingWindow>(table, limit, key, terms, true, now, |passes| passes).0
 }
@@ -174,12 +172,12 @@ fn decide_window(
 ///
 /// The shards of all keys are locked before the first is changed, in the order of the limits, which is the same
 /// for all requests; so nobody sees half of a decision, and two requests cannot wait for each other.
-pub(crate) fn decide(asks: &mut [Ask<'_>], now: Instant) {
+pub(crate) fn decide(asks: &mut [Ask<'_>], now: u64) {
     decide_rest(asks, true, now);
 }
 
 /// The same after others were asked, who all let the request pass if `passes`. Whether it passes.
-fn decide_rest(asks: &mut [Ask<'_>], passes: bool, now: Instant) -> bool {
+fn decide_rest(asks: &mut [Ask<'_>], passes: bool, now: u64) -> bool {
     let Some((ask, others)) = asks.split_first_mut() else { return passes };
     let rest = |passes| decide_rest(others, passes, now);
     let (limit, key, terms) = (ask.limit, ask.key, Terms { quota: ask.quota, cost: ask.cost });
@@ -200,7 +198,7 @@ fn step<A: Algorithm>(
     fingerprint: Fingerprint,
     Terms { quota, cost }: Terms,
     passes: bool,
-    now: Instant,
+    now: u64,
     rest: impl FnOnce(bool) -> bool,
 ) -> (Answer, bool) {
     let quota = limit.quota(quota);

@@ -14,7 +14,7 @@ use bartizan_core::{
     ResponseFuture, observe,
 };
 use bartizan_testkit::Held;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, response::Parts};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -92,9 +92,9 @@ impl Drop for Inside {
 }
 
 impl Observer for Inside {
-    fn on_response<B>(&mut self, response: &mut Response<B>) {
+    fn on_head(&mut self, head: &mut Parts) {
         let left = self.0.left.load(Ordering::SeqCst);
-        response.headers_mut().insert("left", HeaderValue::from(left));
+        head.headers.insert("left", HeaderValue::from(left));
     }
 
     fn on_end(self, _: Outcome) {}
