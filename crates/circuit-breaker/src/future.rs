@@ -26,50 +26,61 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State<F, A> {
-        Watch { #[pin] inner: ObservedFuture<F, Guard> },
-        Exempt { #[pin] inner: F },
-        Fallback { #[pin] answer: A, refusal: Refusal },
-        Refuse { refusal: Refusal },
+        Call { #[pin] inner: ObservedFuture<F, Guard> },
+        // Boxed, so that a call has no more to move and to drop than it needs.
+        Refused { answer: Pin<Box<Answer<A>>> },
     }
 }
 
-/// A refusal that was not sent yet, and whose request it was.
-pub(crate) struct Refusal {
-    answer: Option<(Rejection, Face)>,
-    context: Option<RequestContext>,
+pin_project! {
+    /// What a call that was not made is answered with.
+    struct Answer<A> {
+        #[pin]
+        fallback: Option<A>,
+        refusal: Option<(Rejection, Face)>,
+        context: Option<RequestContext>,
+    }
 }
 
-impl Refusal {
-    pub(crate) fn new(rejection: Rejection, face: Face, context: Option<RequestContext>) -> Self {
-        Self { answer: Some((rejection, face)), context }
-    }
-
+impl<A> Answer<A> {
     #[cold]
     #[inline(never)]
-    fn send<B: Body>(&mut self) -> Response<BreakerBody<B>> {
+    fn poll<B>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<BreakerBody<B>>>
+    where
+        A: Future<Output = Option<Response<ResponseBody<B>>>>,
+        B: Body,
+    {
+        let mut this = self.project();
+        if let Some(fallback) = this.fallback.as_mut().as_pin_mut() {
+            let answer = ready!(fallback.poll(cx));
+            this.fallback.set(None);
+            if let Some(response) = answer {
+                telemetry::note_fallback(this.context.as_ref());
+                return Poll::Ready(response.map(BreakerBody::other));
+            }
+        }
         // Polled again after it was ready, which no caller may do, it still answers.
         let (rejection, face) =
-            self.answer.take().unwrap_or_else(|| (Rejection::new(Reason::Internal), Face::default()));
-        rejection.into_response(&face).map(BreakerBody::other)
+            this.refusal.take().unwrap_or_else(|| (Rejection::new(Reason::Internal), Face::default()));
+        Poll::Ready(rejection.into_response(&face).map(BreakerBody::other))
     }
 }
 
 impl<F, A> CircuitBreakerFuture<F, A> {
     #[inline(always)]
-    pub(crate) fn watch(inner: ObservedFuture<F, Guard>) -> Self {
-        Self { state: State::Watch { inner } }
+    pub(crate) fn call(inner: ObservedFuture<F, Guard>) -> Self {
+        Self { state: State::Call { inner } }
     }
 
-    pub(crate) fn exempt(inner: F) -> Self {
-        Self { state: State::Exempt { inner } }
-    }
-
-    pub(crate) fn refuse(refusal: Refusal, answer: Option<A>) -> Self {
-        let state = match answer {
-            Some(answer) => State::Fallback { answer, refusal },
-            None => State::Refuse { refusal },
-        };
-        Self { state }
+    /// Refuses the request with this context, unless there is a fallback that answers it.
+    pub(crate) fn refuse(
+        rejection: Rejection,
+        face: Face,
+        context: Option<RequestContext>,
+        fallback: Option<A>,
+    ) -> Self {
+        let answer = Answer { fallback, refusal: Some((rejection, face)), context };
+        Self { state: State::Refused { answer: Box::pin(answer) } }
     }
 }
 
@@ -85,44 +96,13 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Watch { inner } => {
+            StateProj::Call { inner } => {
                 let (head, body) = ready!(inner.poll(cx))?.into_parts();
                 Poll::Ready(Ok(Response::from_parts(head, BreakerBody::observed(body))))
             }
-            StateProj::Exempt { inner } => poll_exempt(inner, cx),
-            StateProj::Fallback { answer, refusal } => poll_fallback(answer, refusal, cx).map(Ok),
-            StateProj::Refuse { refusal } => Poll::Ready(Ok(refusal.send())),
+            StateProj::Refused { answer } => answer.as_mut().poll(cx).map(Ok),
         }
     }
-}
-
-/// Apart, as the next, so that what most calls need is small enough to be part of the caller.
-#[inline(never)]
-fn poll_exempt<F, B, E>(inner: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<Response<BreakerBody<B>>, E>>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
-{
-    Poll::Ready(Ok(ready!(inner.poll(cx))?.map(|body| BreakerBody::other(ResponseBody::forward(body)))))
-}
-
-#[inline(never)]
-fn poll_fallback<A, B>(
-    answer: Pin<&mut A>,
-    refusal: &mut Refusal,
-    cx: &mut Context<'_>,
-) -> Poll<Response<BreakerBody<B>>>
-where
-    A: Future<Output = Option<Response<ResponseBody<B>>>>,
-    B: Body,
-{
-    Poll::Ready(match ready!(answer.poll(cx)) {
-        Some(response) => {
-            telemetry::note_fallback(refusal.context.as_ref());
-            response.map(BreakerBody::other)
-        }
-        None => refusal.send(),
-    })
 }
 
 impl<F, A> fmt::Debug for CircuitBreakerFuture<F, A> {

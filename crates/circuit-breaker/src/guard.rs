@@ -10,7 +10,8 @@ use crate::{Permit, pause, slot::Slot};
 /// A call that was let through. Its breaker is told how it ended, once, however that is: also when it is dropped, whose
 /// permit then goes to another call.
 pub struct Guard {
-    slot: Arc<Slot>,
+    /// `None` for a call that no breaker applies to.
+    slot: Option<Arc<Slot>>,
     permit: Permit,
     /// In nanoseconds: what the upstream asks for.
     pause: u64,
@@ -19,30 +20,41 @@ pub struct Guard {
 impl Guard {
     #[inline]
     pub(crate) fn new(slot: Arc<Slot>, permit: Permit) -> Self {
-        Self { slot, permit, pause: 0 }
+        Self { slot: Some(slot), permit, pause: 0 }
     }
 
-    /// Notes how long the upstream asks not to be called.
-    #[inline(never)]
-    fn look(&mut self, head: &Parts, most: Duration) {
-        let asked = pause::asked(head, self.slot.common.settings.clock.wall()).unwrap_or_default().min(most);
-        self.pause = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
+    /// Of a call that no breaker applies to.
+    pub(crate) fn exempt() -> Self {
+        Self { slot: None, permit: Permit::unused(), pause: 0 }
     }
 }
 
 impl Observer for Guard {
-    #[inline]
-    fn on_head(&mut self, head: &mut Parts) {
-        if let Some(most) = self.slot.common.settings.most_pause {
-            self.look(head, most);
+    #[inline(always)]
+    fn on_head(&mut self, head: Parts) -> Parts {
+        match &self.slot {
+            Some(slot) if slot.common.settings.most_pause.is_some() => look(slot, &mut self.pause, head),
+            _ => head,
         }
     }
 
     #[inline]
     fn on_end(self, outcome: Outcome) {
-        let verdict = self.slot.common.settings.classifier.verdict(&outcome);
-        self.slot.record(self.permit, verdict, Duration::from_nanos(self.pause));
+        if let Some(slot) = self.slot {
+            let verdict = slot.common.settings.classifier.verdict(&outcome);
+            slot.record(self.permit, verdict, Duration::from_nanos(self.pause));
+        }
     }
+}
+
+/// Notes how long the upstream asks not to be called.
+#[inline(never)]
+fn look(slot: &Slot, pause: &mut u64, head: Parts) -> Parts {
+    let settings = &slot.common.settings;
+    let asked = pause::asked(&head, settings.clock.wall()).unwrap_or_default();
+    let asked = asked.min(settings.most_pause.unwrap_or_default());
+    *pause = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
+    head
 }
 
 impl fmt::Debug for Guard {

@@ -13,8 +13,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    BreakerBody, BreakerKey, CircuitBreakerFuture, Fallback, Refused, State, future::Refusal, guard::Guard,
-    refusal, registry::Registry, scope, slot::Slot, telemetry,
+    BreakerBody, BreakerKey, CircuitBreakerFuture, Fallback, Permit, Refused, State, guard::Guard, refusal,
+    registry::Registry, scope, slot::Slot, telemetry,
 };
 
 /// The service of [`CircuitBreakerLayer`](crate::CircuitBreakerLayer). Clones share the breakers.
@@ -62,32 +62,94 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let registry = &self.registry;
-        let exempt = &registry.common.settings.exempt;
-        if !exempt.is_empty() && exempt.covers(&RequestHead::of(&request)) {
-            return CircuitBreakerFuture::exempt(self.inner.call(request));
+        if !registry.common.settings.exempt.is_empty() {
+            return self.call_unless_exempt(request);
         }
-        let slot = if K::SINGLE {
-            Arc::clone(registry.shared())
-        } else {
-            match self.key.key(&RequestHead::of(&request)) {
-                Some(key) => registry.of(&key),
-                None => Arc::clone(registry.shared()),
-            }
-        };
+        let slot = if K::SINGLE { Arc::clone(registry.shared()) } else { self.slot(&request) };
+        self.call_by(slot, request)
+    }
+}
+
+impl<S, K, F> CircuitBreaker<S, K, F> {
+    /// Apart, as all that takes a look at the request: what was lent is copied when it moves on.
+    #[inline(never)]
+    fn call_unless_exempt<B, R>(&mut self, request: Request<B>) -> CircuitBreakerFuture<S::Future, F::Future>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        K: BreakerKey,
+        F: Fallback<B, R>,
+    {
+        if self.registry.common.settings.exempt.covers(&RequestHead::of(&request)) {
+            let head = *request.method() == Method::HEAD;
+            let inner = self.inner.call(request);
+            return CircuitBreakerFuture::call(observe(inner, Protocol::Http, head, Guard::exempt()));
+        }
+        let slot = self.slot(&request);
+        self.call_by(slot, request)
+    }
+
+    /// The breaker of a request.
+    fn slot<B>(&self, request: &Request<B>) -> Arc<Slot>
+    where
+        K: BreakerKey,
+    {
+        let key = if K::SINGLE { None } else { self.key.key(&RequestHead::of(request)) };
+        match key {
+            Some(key) => self.registry.of(&key),
+            None => Arc::clone(self.registry.shared()),
+        }
+    }
+
+    /// Calls the inner service, if the breaker lets it.
+    #[inline(always)]
+    fn call_by<B, R>(
+        &mut self,
+        slot: Arc<Slot>,
+        request: Request<B>,
+    ) -> CircuitBreakerFuture<S::Future, F::Future>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        F: Fallback<B, R>,
+    {
         let admitted = if self.passed_over { Err(still_open(&slot)) } else { slot.admit() };
-        let permit = match admitted {
-            Ok(permit) => permit,
-            Err(refused) => return refuse(&self.fallback, &slot, refused, request),
-        };
-        if permit.state() != State::Closed {
-            note(RequestContext::get(request.extensions()), |context| {
-                telemetry::note_probe(context, &slot.common.settings.name, &permit);
-            });
+        match admitted {
+            Ok(permit) if permit.state() == State::Closed => self.make(slot, permit, request),
+            Ok(permit) => self.probe(slot, permit, request),
+            Err(refused) => refuse(&self.fallback, &slot, refused, request),
         }
+    }
+
+    #[inline(always)]
+    fn make<B, A>(
+        &mut self,
+        slot: Arc<Slot>,
+        permit: Permit,
+        request: Request<B>,
+    ) -> CircuitBreakerFuture<S::Future, A>
+    where
+        S: Service<Request<B>>,
+    {
         // By its own head: an outgoing call may carry the context of the request it is made for.
         let (protocol, head) = (Protocol::of(&request), *request.method() == Method::HEAD);
         let inner = self.inner.call(request);
-        CircuitBreakerFuture::watch(observe(inner, protocol, head, Guard::new(slot, permit)))
+        CircuitBreakerFuture::call(observe(inner, protocol, head, Guard::new(slot, permit)))
+    }
+
+    /// Makes a call that is to show whether the breaker may close.
+    #[inline(never)]
+    fn probe<B, A>(
+        &mut self,
+        slot: Arc<Slot>,
+        permit: Permit,
+        request: Request<B>,
+    ) -> CircuitBreakerFuture<S::Future, A>
+    where
+        S: Service<Request<B>>,
+    {
+        note(RequestContext::get(request.extensions()), |context| {
+            telemetry::note_probe(context, &slot.common.settings.name, &permit);
+        });
+        self.make(slot, permit, request)
     }
 }
 
@@ -117,9 +179,8 @@ where
     slot.common.telemetry.refused();
     let context = RequestContext::get(request.extensions());
     note(context, |context| telemetry::note_refused(context, &slot.common.settings.name, refused));
-    let refusal =
-        Refusal::new(refusal::of(refused), Face::of_call(&request), context.cloned().or_else(scope::current));
-    CircuitBreakerFuture::refuse(refusal, fallback.answer(request))
+    let (face, context) = (Face::of_call(&request), context.cloned().or_else(scope::current));
+    CircuitBreakerFuture::refuse(refusal::of(refused), face, context, fallback.answer(request))
 }
 
 /// Notes a fact in the event of this request, or of the one it is made for.

@@ -64,6 +64,7 @@ impl RequestEvent {
     }
 
     /// Whether someone will read the facts.
+    #[inline]
     pub fn is_enabled(&self) -> bool {
         self.enabled.load(Ordering::Relaxed)
     }

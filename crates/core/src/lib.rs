@@ -13,6 +13,7 @@ mod face;
 mod fault;
 mod future;
 mod grpc;
+pub mod grpc_timeout;
 mod normalize;
 mod observe;
 mod optional;
@@ -27,6 +28,7 @@ mod rejection;
 mod rejection_to_error;
 mod replace;
 mod request_head;
+mod retry_after;
 mod scope;
 mod stack;
 pub mod stripe;
@@ -57,6 +59,7 @@ pub use self::{
     rejection::{ExtensionName, QuotaViolation, Rejection},
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
     request_head::RequestHead,
+    retry_after::retry_after,
     scope::{Scoped, ScopedBody},
     stack::{
         AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact,

@@ -77,12 +77,17 @@ pub(crate) struct Head {
 
 impl Head {
     /// `protocol` is the response's own.
-    #[inline]
     pub(crate) fn of(protocol: Protocol, parts: &Parts) -> Self {
+        let grpc = if protocol.is_grpc() { GrpcCode::from_headers(&parts.headers) } else { None };
+        Self { is_grpc: protocol.is_grpc(), grpc, ..Self::of_http(parts) }
+    }
+
+    /// Of a response that is no gRPC.
+    #[inline]
+    pub(crate) fn of_http(parts: &Parts) -> Self {
         let extensions = &parts.extensions;
         let rejection = if extensions.is_empty() { None } else { refusal(extensions) };
-        let grpc = if protocol.is_grpc() { GrpcCode::from_headers(&parts.headers) } else { None };
-        Self { status: parts.status, is_grpc: protocol.is_grpc(), grpc, rejection }
+        Self { status: parts.status, is_grpc: false, grpc: None, rejection }
     }
 
     #[inline]

@@ -38,11 +38,13 @@ pub enum GrpcWebFormat {
 
 impl Protocol {
     /// The protocol of `request`.
+    #[inline]
     pub fn of<B>(request: &Request<B>) -> Self {
         Self::from_headers(request.headers())
     }
 
     /// The protocol of a request with these headers.
+    #[inline]
     pub fn from_headers(headers: &HeaderMap) -> Self {
         headers
             .get(header::CONTENT_TYPE)
@@ -64,6 +66,7 @@ impl Protocol {
     }
 
     /// Whether refusals are a gRPC status rather than an HTTP one.
+    #[inline]
     pub fn is_grpc(self) -> bool {
         !matches!(self, Self::Http)
     }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use bartizan_core::Protocol;
-use http::{HeaderMap, HeaderName, HeaderValue, header::AsHeaderName};
-
-use crate::{
-    ConfigError,
+use bartizan_core::{
+    Protocol,
     grpc_timeout::{self, GRPC_TIMEOUT},
 };
+use http::{HeaderMap, HeaderName, HeaderValue, header::AsHeaderName};
+
+use crate::ConfigError;
 
 /// Where HTTP callers say it.
 pub(crate) const REQUEST_DEADLINE: HeaderName = HeaderName::from_static("x-request-deadline");

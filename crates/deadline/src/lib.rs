@@ -80,7 +80,6 @@ mod call;
 mod caller;
 mod config;
 mod future;
-mod grpc_timeout;
 mod layer;
 mod outbound;
 mod request_body;

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use bartizan_core::{Clock, Deadline, RequestContext, ResponseBody};
+use bartizan_core::{Clock, Deadline, RequestContext, ResponseBody, grpc_timeout::GRPC_TIMEOUT};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -16,7 +16,6 @@ use crate::{
     body::BoxError,
     call::{Call, Due, Origin},
     caller::Caller,
-    grpc_timeout::GRPC_TIMEOUT,
     layer::Shared,
     telemetry::Stage,
 };

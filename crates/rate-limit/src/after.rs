@@ -58,9 +58,10 @@ impl After {
 }
 
 impl Observer for After {
-    fn on_head(&mut self, head: &mut Parts) {
+    fn on_head(&mut self, mut head: Parts) -> Parts {
         self.look(&head.extensions);
         self.add_fields(&mut head.headers);
+        head
     }
 
     fn on_end(self, outcome: Outcome) {

@@ -110,7 +110,6 @@ mod limits;
 mod policy;
 mod replay;
 mod response;
-mod retry_after;
 mod scope;
 mod service;
 mod telemetry;

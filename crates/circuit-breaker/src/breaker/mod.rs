@@ -125,7 +125,7 @@ impl Breaker {
     pub(crate) fn pass(&self) -> Option<Permit> {
         let word = self.word();
         let timeless = self.policy.slow.is_none() && !self.policy.counts_fires;
-        (word.state() == State::Closed && timeless).then(|| Permit {
+        (word.is_closed() && timeless).then(|| Permit {
             generation: word.generation(),
             started: 0,
             state: State::Closed,
@@ -205,9 +205,16 @@ impl Breaker {
             let took = Duration::from_nanos(now.saturating_sub(permit.started));
             self.policy.slow.is_some_and(|slow| took > slow.longer_than)
         };
+        if word.is_closed() {
+            return if verdict == Verdict::Ignored {
+                None
+            } else {
+                self.count(word, failed, slow(), pause, now)
+            };
+        }
         match word.state() {
             State::HalfOpen => self.probe_ended(&permit, verdict, slow(), pause, Clock::instant_at(now)),
-            State::Closed | State::Recovering | State::MetricsOnly if verdict != Verdict::Ignored => {
+            State::Recovering | State::MetricsOnly if verdict != Verdict::Ignored => {
                 self.count(word, failed, slow(), pause, now)
             }
             _ => None,

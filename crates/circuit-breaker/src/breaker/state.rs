@@ -134,6 +134,11 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// One that nobody gave.
+    pub(crate) fn unused() -> Self {
+        Self { generation: 0, started: 0, state: State::Closed }
+    }
+
     /// The state in which the call was let through: [`State::HalfOpen`] for a probe.
     pub fn state(&self) -> State {
         self.state

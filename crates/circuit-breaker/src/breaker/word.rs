@@ -7,6 +7,7 @@ use super::State;
 pub(super) struct Word(u64);
 
 const STATE_BITS: u32 = 3;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
 impl Word {
     pub(super) const fn new(generation: u64, state: State) -> Self {
@@ -27,9 +28,15 @@ impl Word {
         self.0 >> STATE_BITS
     }
 
+    /// Whether the state is closed, as it nearly always is.
+    #[inline]
+    pub(super) const fn is_closed(self) -> bool {
+        self.0 & STATE_MASK == 0
+    }
+
     #[inline]
     pub(super) const fn state(self) -> State {
-        match self.0 & ((1 << STATE_BITS) - 1) {
+        match self.0 & STATE_MASK {
             0 => State::Closed,
             1 => State::Open,
             2 => State::HalfOpen,

@@ -34,11 +34,9 @@ struct Bucket {
 #[derive(Debug)]
 struct Counter(AtomicU64);
 
-#[derive(Clone, Copy)]
-struct Stamp {
-    generation: u64,
-    tick: u64,
-}
+/// The generation and the bucket's number, as they stand in a counter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp(u64);
 
 const COUNT_BITS: u32 = 24;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -47,23 +45,27 @@ const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
 const GENERATION_MASK: u64 = (1 << 10) - 1;
 
 impl Stamp {
+    #[inline]
     fn new(generation: u64, tick: u64) -> Self {
-        Self { generation: generation & GENERATION_MASK, tick: tick & TICK_MASK }
+        Self(((generation & GENERATION_MASK) << TICK_BITS) | (tick & TICK_MASK))
     }
 
     #[inline]
     fn of(word: u64) -> Self {
-        Self { generation: word >> (COUNT_BITS + TICK_BITS), tick: (word >> COUNT_BITS) & TICK_MASK }
+        Self(word >> COUNT_BITS)
+    }
+
+    fn generation(self) -> u64 {
+        self.0 >> TICK_BITS
+    }
+
+    fn tick(self) -> u64 {
+        self.0 & TICK_MASK
     }
 
     #[inline]
     fn word(self, count: u64) -> u64 {
-        (self.generation << (COUNT_BITS + TICK_BITS)) | (self.tick << COUNT_BITS) | count
-    }
-
-    #[inline]
-    fn is(self, other: Self) -> bool {
-        self.generation == other.generation && self.tick == other.tick
+        (self.0 << COUNT_BITS) | count
     }
 
     /// Whether `self` is later than `other`, in numbers that come round.
@@ -72,10 +74,10 @@ impl Stamp {
             let distance = a.wrapping_sub(b) & mask;
             distance != 0 && distance <= mask / 2
         };
-        if self.generation == other.generation {
-            ahead(self.tick, other.tick, TICK_MASK)
+        if self.generation() == other.generation() {
+            ahead(self.tick(), other.tick(), TICK_MASK)
         } else {
-            ahead(self.generation, other.generation, GENERATION_MASK)
+            ahead(self.generation(), other.generation(), GENERATION_MASK)
         }
     }
 }
@@ -83,7 +85,7 @@ impl Stamp {
 impl Counter {
     fn new() -> Self {
         // As if of the generation before the first.
-        Self(AtomicU64::new(Stamp { generation: GENERATION_MASK, tick: 0 }.word(0)))
+        Self(AtomicU64::new(Stamp::new(GENERATION_MASK, 0).word(0)))
     }
 
     /// Adds to the count of `stamp`, unless the counter is ahead of it already: then the call is as if forgotten.
@@ -92,8 +94,8 @@ impl Counter {
         let mut seen = self.0.load(SeqCst);
         loop {
             let of = Stamp::of(seen);
-            let next = if of.is(stamp) {
-                stamp.word((seen & COUNT_MASK).saturating_add(by).min(COUNT_MASK))
+            let next = if of == stamp {
+                seen + by.min(COUNT_MASK - (seen & COUNT_MASK))
             } else if of.is_after(stamp) {
                 return;
             } else {
@@ -110,10 +112,10 @@ impl Counter {
     fn read(&self, now: Stamp, buckets: u64) -> u64 {
         let word = self.0.load(SeqCst);
         let of = Stamp::of(word);
-        let age = now.tick.wrapping_sub(of.tick) & TICK_MASK;
+        let age = now.tick().wrapping_sub(of.tick()) & TICK_MASK;
         // Another thread may have read its clock later, and be ahead.
-        let ahead = of.tick.wrapping_sub(now.tick) & TICK_MASK;
-        if of.generation == now.generation && age.min(ahead) < buckets { word & COUNT_MASK } else { 0 }
+        let ahead = of.tick().wrapping_sub(now.tick()) & TICK_MASK;
+        if of.generation() == now.generation() && age.min(ahead) < buckets { word & COUNT_MASK } else { 0 }
     }
 }
 

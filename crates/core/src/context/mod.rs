@@ -72,6 +72,7 @@ struct Inner {
 
 impl RequestContext {
     /// The context of `request`, inserted if it has none yet.
+    #[inline]
     pub fn of<B>(request: &mut Request<B>) -> Self {
         if let Some(context) = Self::get(request.extensions()) {
             return context.clone();
@@ -93,16 +94,19 @@ impl RequestContext {
     }
 
     /// The context that a layer further out inserted, if one did.
+    #[inline]
     pub fn get(extensions: &Extensions) -> Option<&Self> {
         extensions.get()
     }
 
     /// The protocol of the request.
+    #[inline]
     pub fn protocol(&self) -> Protocol {
         self.0.protocol
     }
 
     /// Whether the answer to the request has no body because its method is HEAD.
+    #[inline]
     pub fn is_head(&self) -> bool {
         self.0.head
     }
@@ -170,6 +174,7 @@ impl RequestContext {
     }
 
     /// The authenticated caller.
+    #[inline]
     pub fn principal(&self) -> Option<&Principal> {
         self.0.principal.get()
     }
@@ -180,6 +185,7 @@ impl RequestContext {
     }
 
     /// Where the request came from.
+    #[inline]
     pub fn client_addr(&self) -> Option<ClientAddr> {
         self.0.client_addr.get().copied()
     }
@@ -190,6 +196,7 @@ impl RequestContext {
     }
 
     /// The route template or gRPC method, if a layer that could see it noted it.
+    #[inline]
     pub fn route(&self) -> Option<&MatchedRoute> {
         let unrouted = || self.0.unrouted.load(Relaxed).then_some(MatchedRoute::none());
         self.0.route.get().or_else(unrouted)
@@ -202,6 +209,7 @@ impl RequestContext {
     }
 
     /// The route of `request`, whose context this is: read once, and noted for those who only have the context.
+    #[inline]
     pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
         if let Some(known) = self.route() {
             return known;
@@ -252,6 +260,7 @@ impl RequestContext {
     }
 
     /// The wide event of this request.
+    #[inline]
     pub fn event(&self) -> &RequestEvent {
         &self.0.event
     }

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Buf;
@@ -70,48 +70,52 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
     pub fn wrap(response: Response<B>, head: bool, observer: O) -> Response<Self> {
         let protocol = Protocol::from_headers(response.headers());
         let (parts, body) = response.into_parts();
-        let body = Self::new(protocol, &parts, body, head, observer);
-        Response::from_parts(parts, body)
+        Self::wrap_as(protocol, parts, body, head, observer)
     }
 
-    /// The body of the response with these parts, whose protocol is known.
+    /// The same for a response that is no gRPC.
     #[inline(always)]
-    pub(super) fn new(protocol: Protocol, parts: &Parts, inner: B, head: bool, observer: O) -> Self {
-        let status = parts.status;
-        let bodiless = head
-            || status.is_informational()
-            || status == StatusCode::NO_CONTENT
-            || status == StatusCode::NOT_MODIFIED;
+    pub(super) fn wrap_http(parts: Parts, inner: B, head: bool, observer: O) -> Response<Self> {
         // A body that knows its size is believed, as servers do; the header is for one that does not.
-        let expected = inner.size_hint().exact().or_else(|| announced(&parts.headers));
-        let awaits_status = protocol.is_grpc() && !bodiless && !has_status(&parts.headers);
-        let web = match protocol {
-            Protocol::GrpcWeb(format) if awaits_status => Some(Box::new(WebStatus::new(format))),
-            _ => None,
-        };
-        let watch = Watch {
-            observer: Some(observer),
-            bytes: 0,
-            expected,
-            grpc: None,
-            needs_trailers: awaits_status && web.is_none(),
-            web,
-            ended: bodiless || inner.is_end_stream(),
-            polling: false,
-        };
-        Self { inner, watch }
+        match inner.size_hint().exact() {
+            Some(size) => {
+                let ended = is_bodiless(head, parts.status) || inner.is_end_stream();
+                let watch = Watch::new(observer, Some(size), ended);
+                Response::from_parts(parts, Self { inner, watch })
+            }
+            None => Self::wrap_as(Protocol::Http, parts, inner, head, observer),
+        }
+    }
+
+    /// The same for a response whose protocol is known.
+    #[inline(never)]
+    pub(super) fn wrap_as(
+        protocol: Protocol,
+        parts: Parts,
+        inner: B,
+        head: bool,
+        observer: O,
+    ) -> Response<Self> {
+        let headers = &parts.headers;
+        let bodiless = is_bodiless(head, parts.status);
+        let announced = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        let expected = inner.size_hint().exact().or_else(announced);
+        let awaits_status = protocol.is_grpc() && !bodiless && !headers.contains_key("grpc-status");
+        let mut watch = Watch::new(observer, expected, bodiless || inner.is_end_stream());
+        match protocol {
+            Protocol::GrpcWeb(format) if awaits_status => watch.web = Some(Box::new(WebStatus::new(format))),
+            _ => watch.needs_trailers = awaits_status,
+        }
+        Response::from_parts(parts, Self { inner, watch })
     }
 }
 
-/// The length that the header tells.
-#[inline(never)]
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-#[inline(never)]
-fn has_status(headers: &HeaderMap) -> bool {
-    headers.contains_key("grpc-status")
+/// Whether a response has no body, whatever its headers say.
+#[inline]
+fn is_bodiless(head: bool, status: StatusCode) -> bool {
+    head || status.is_informational()
+        || status == StatusCode::NO_CONTENT
+        || status == StatusCode::NOT_MODIFIED
 }
 
 impl<B, O: BodyObserver> fmt::Debug for ObservedBody<B, O> {
@@ -131,23 +135,23 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         this.watch.polling = true;
+        // Handed on as it is: to take it out would copy it twice.
         let polled = this.inner.as_mut().poll_frame(cx);
         this.watch.polling = false;
-        let frame = ready!(polled);
-        match &frame {
-            Some(Ok(frame)) => {
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     this.watch.saw_data(data);
                 } else if let Some(trailers) = frame.trailers_ref() {
-                    this.watch.grpc = GrpcCode::from_headers(trailers);
-                    this.watch.settle(BodyEnd::Complete);
+                    this.watch.saw_trailers(trailers);
                 }
                 this.watch.ended |= this.inner.is_end_stream();
             }
-            Some(Err(_)) => this.watch.settle(BodyEnd::Error),
-            None => this.watch.settle(BodyEnd::Complete),
+            Poll::Ready(Some(Err(_))) => this.watch.settle(BodyEnd::Error),
+            Poll::Ready(None) => this.watch.settle(BodyEnd::Complete),
+            Poll::Pending => {}
         }
-        Poll::Ready(frame)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -176,12 +180,40 @@ struct Watch<O: BodyObserver> {
 }
 
 impl<O: BodyObserver> Watch<O> {
+    #[inline]
+    fn new(observer: O, expected: Option<u64>, ended: bool) -> Self {
+        Self {
+            observer: Some(observer),
+            bytes: 0,
+            expected,
+            grpc: None,
+            web: None,
+            ended,
+            needs_trailers: false,
+            polling: false,
+        }
+    }
+
+    #[inline]
     fn saw_data(&mut self, data: &impl Buf) {
         self.bytes = self.bytes.saturating_add(data.remaining() as u64);
+        if self.web.is_some() {
+            self.read_web(data);
+        }
+    }
+
+    #[inline(never)]
+    fn read_web(&mut self, data: &impl Buf) {
         if let Some(web) = &mut self.web {
             self.grpc = web.read(data);
             self.ended |= self.grpc.is_some();
         }
+    }
+
+    #[inline(never)]
+    fn saw_trailers(&mut self, trailers: &HeaderMap) {
+        self.grpc = GrpcCode::from_headers(trailers);
+        self.settle(BodyEnd::Complete);
     }
 
     /// Whether a server may drop the body now and have sent all of it.
@@ -190,6 +222,7 @@ impl<O: BodyObserver> Watch<O> {
         self.ended || (all_bytes && !self.needs_trailers)
     }
 
+    #[inline]
     fn settle(&mut self, end: BodyEnd) {
         if let Some(observer) = self.observer.take() {
             observer.on_end(BodyReport { end, bytes: self.bytes, grpc: self.grpc });

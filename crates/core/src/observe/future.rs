@@ -14,9 +14,11 @@ use crate::{Ending, Outcome, Protocol, outcome::Head};
 /// Follows one request from the call to the end of the response body.
 pub trait Observer: Sized {
     /// The head of the response is there. May add headers or extensions.
+    ///
+    /// It is given and given back, since what was lent must be copied when it moves on.
     #[inline]
-    fn on_head(&mut self, head: &mut Parts) {
-        let _ = head;
+    fn on_head(&mut self, head: Parts) -> Parts {
+        head
     }
 
     /// The request has ended. Called exactly once, possibly from `Drop`: it must not panic.
@@ -77,20 +79,17 @@ where
         // Taken apart in one step: each step would move it.
         match this.inner.poll(cx) {
             Poll::Ready(Ok(response)) => {
-                // What is lent is copied when it moves on: the head alone is.
                 let (mut parts, body) = response.into_parts();
                 if let Some(observer) = &mut this.watch.observer {
-                    observer.on_head(&mut parts);
+                    parts = observer.on_head(parts);
                 }
                 let observer = this.watch.ready();
                 // No one is answered in gRPC who did not ask in it, and most do not.
-                let protocol = match this.protocol {
-                    Protocol::Http => Protocol::Http,
-                    _ => Protocol::from_headers(&parts.headers),
-                };
-                let seen = HeadSeen { head: Head::of(protocol, &parts), observer };
-                let body = ObservedBody::new(protocol, &parts, body, *this.head, seen);
-                Poll::Ready(Ok(Response::from_parts(parts, body)))
+                if *this.protocol != Protocol::Http {
+                    return Poll::Ready(Ok(asked_in_grpc(parts, body, *this.head, observer)));
+                }
+                let seen = HeadSeen { head: Head::of_http(&parts), observer };
+                Poll::Ready(Ok(ObservedBody::wrap_http(parts, body, *this.head, seen)))
             }
             Poll::Ready(Err(error)) => {
                 this.watch.ready().on_end(Outcome::without_response(Ending::ServiceError));
@@ -102,6 +101,19 @@ where
             }
         }
     }
+}
+
+/// Apart, so that what most responses need is small enough to be part of the caller.
+#[inline(never)]
+fn asked_in_grpc<B: Body, O: Observer>(
+    parts: Parts,
+    body: B,
+    head: bool,
+    observer: O,
+) -> Response<ObservedBody<B, HeadSeen<O>>> {
+    let protocol = Protocol::from_headers(&parts.headers);
+    let seen = HeadSeen { head: Head::of(protocol, &parts), observer };
+    ObservedBody::wrap_as(protocol, parts, body, head, seen)
 }
 
 struct Watch<O: Observer> {

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::{Deadline, Face, Protocol, ResponseBody};
+use bartizan_core::{
+    Deadline, Face, Protocol, ResponseBody,
+    grpc_timeout::{self, GRPC_TIMEOUT},
+};
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -17,7 +20,6 @@ use crate::{
     body::BoxError,
     call::{Call, Due, Origin},
     caller::{Caller, encode_millis},
-    grpc_timeout::{self, GRPC_TIMEOUT},
     telemetry::Stage,
 };
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bartizan_core::Rejection;
+use bartizan_core::{Rejection, retry_after};
 use http::{HeaderMap, Response, StatusCode, header};
 use sfv::{BareItem, List, ListEntry, Parser};
 
@@ -57,13 +57,7 @@ fn pause(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Option<Du
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a very long time.
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(wall).unwrap_or_default())
+    retry_after(headers, wall)
 }
 
 /// The items of `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10); `None` when a line is malformed.

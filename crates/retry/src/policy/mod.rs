@@ -90,7 +90,7 @@ impl<'a> Attempt<'a> {
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.outcome {
             AttemptOutcome::Response(response) if !response.headers.is_empty() => {
-                crate::retry_after::read(response.headers, (self.wall.0)())
+                bartizan_core::retry_after(response.headers, (self.wall.0)())
             }
             _ => None,
         }

@@ -1,10 +1,20 @@
 //! `grpc-timeout`, as gRPC's `PROTOCOL-HTTP2.md` writes it: one to eight digits and a unit.
+//!
+//! ```
+//! use std::time::Duration;
+//! use bartizan_core::grpc_timeout;
+//!
+//! assert_eq!(grpc_timeout::parse(b"250m"), Some(Duration::from_millis(250)));
+//! assert_eq!(grpc_timeout::parse(b"0.25S"), None);
+//! assert_eq!(grpc_timeout::encode(Duration::from_secs(3)), "3000000u");
+//! ```
 
 use std::time::Duration;
 
 use http::HeaderValue;
 
-pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";
+/// The name of the header.
+pub const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 const MOST_DIGITS: usize = 8;
 
@@ -22,7 +32,8 @@ const UNITS: [(u8, u64); 6] = [
 ];
 
 /// The time that is left; `None` when the value is malformed. Eight digits of hours, 11 415 years, are just that.
-pub(crate) fn parse(value: &[u8]) -> Option<Duration> {
+#[must_use]
+pub fn parse(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     if !(1..=MOST_DIGITS).contains(&digits.len()) {
         return None;
@@ -43,7 +54,8 @@ pub(crate) fn parse(value: &[u8]) -> Option<Duration> {
 
 /// The value that says `left`, in the finest unit that holds it and rounded down: the other side must not believe
 /// that it has longer. Zero is a nanosecond, since gRPC wants a positive number.
-pub(crate) fn encode(left: Duration) -> HeaderValue {
+#[must_use]
+pub fn encode(left: Duration) -> HeaderValue {
     let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX).max(1);
     let (unit, size) = UNITS.into_iter().find(|(_, size)| nanos / size <= MOST).unwrap_or((b'H', u64::MAX));
     let mut digits = itoa::Buffer::new();
@@ -51,7 +63,7 @@ pub(crate) fn encode(left: Duration) -> HeaderValue {
     let mut text = [0; MOST_DIGITS + 1];
     text[..digits.len()].copy_from_slice(digits);
     text[digits.len()] = unit;
-    HeaderValue::from_bytes(&text[..=digits.len()]).expect("digits and a letter are a header value")
+    HeaderValue::from_bytes(&text[..=digits.len()]).unwrap_or(HeaderValue::from_static("1n"))
 }
 
 #[cfg(test)]

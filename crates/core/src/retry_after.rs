@@ -4,9 +4,22 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, header};
 
-/// The wait that `Retry-After` asks for: seconds, or a date in any of the three forms of RFC 9110 section 5.6.7. A
-/// date in the past is no wait; what is neither is as if it was not there.
-pub(crate) fn read(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+/// The wait that `Retry-After` asks for: seconds, or a date in any of the three forms of RFC 9110 section 5.6.7,
+/// which is counted from `wall`. A date in the past is no wait; what is neither is as if it was not there.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use bartizan_core::retry_after;
+/// use http::{HeaderMap, HeaderValue, header};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::RETRY_AFTER, HeaderValue::from_static("120"));
+/// assert_eq!(retry_after(&headers, SystemTime::UNIX_EPOCH), Some(Duration::from_secs(120)));
+/// headers.insert(header::RETRY_AFTER, HeaderValue::from_static("soon"));
+/// assert_eq!(retry_after(&headers, SystemTime::UNIX_EPOCH), None);
+/// ```
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than fit are a very long time.
@@ -28,7 +41,7 @@ mod tests {
     fn seconds(text: &str) -> Option<u64> {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap());
-        read(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(WALL)).map(|wait| wait.as_secs())
+        retry_after(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(WALL)).map(|wait| wait.as_secs())
     }
 
     #[test]
@@ -53,7 +66,7 @@ mod tests {
         ] {
             assert_eq!(seconds(text), expected, "{text:?}");
         }
-        assert_eq!(read(&HeaderMap::new(), SystemTime::UNIX_EPOCH), None);
+        assert_eq!(retry_after(&HeaderMap::new(), SystemTime::UNIX_EPOCH), None);
     }
 
     #[test]
@@ -61,7 +74,7 @@ mod tests {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(WALL);
         bolero::check!().with_type::<Vec<u8>>().for_each(|bytes| {
             let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
-            let wait = read(&HeaderMap::from_iter([(header::RETRY_AFTER, value)]), wall);
+            let wait = retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, value)]), wall);
             assert!(wait.is_none() || bytes.iter().any(u8::is_ascii_digit));
         });
     }
