@@ -56,7 +56,8 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
-    #[inline]
+    // A frame is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

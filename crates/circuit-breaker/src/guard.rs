@@ -38,7 +38,7 @@ impl Observer for Guard {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_end(self, outcome: Outcome) {
         if let Some(slot) = self.slot {
             let verdict = slot.common.settings.classifier.verdict(&outcome);

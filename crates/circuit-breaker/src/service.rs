@@ -129,10 +129,10 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
     where
         S: Service<Request<B>>,
     {
-        // By its own head: an outgoing call may carry the context of the request it is made for.
-        let (protocol, head) = (Protocol::of(&request), *request.method() == Method::HEAD);
+        let head = *request.method() == Method::HEAD;
         let inner = self.inner.call(request);
-        CircuitBreakerFuture::call(observe(inner, protocol, head, Guard::new(slot, permit)))
+        // An outgoing call may carry the context of the request it is made for, which says nothing of its own protocol.
+        CircuitBreakerFuture::call(observe(inner, None, head, Guard::new(slot, permit)))
     }
 
     /// Makes a call that is to show whether the breaker may close.

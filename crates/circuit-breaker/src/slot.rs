@@ -53,7 +53,7 @@ impl Slot {
         admission.result
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn record(&self, permit: Permit, verdict: Verdict, pause: Duration) {
         let now = self.common.settings.clock.nanos();
         if let Some(transition) = self.breaker.record_at(permit, verdict, pause, now) {

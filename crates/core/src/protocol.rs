@@ -36,6 +36,9 @@ pub enum GrpcWebFormat {
     TextProto,
 }
 
+/// What the types of gRPC begin with.
+const GRPC: &[u8] = b"application/grpc";
+
 impl Protocol {
     /// The protocol of `request`.
     #[inline]
@@ -51,8 +54,19 @@ impl Protocol {
             .map_or(Self::Http, |value| Self::from_content_type(value.as_bytes()))
     }
 
+    /// Whether a head may be one of gRPC, by a look at its first field: most that have one begin with their type.
+    #[inline]
+    pub(crate) fn may_be_grpc(headers: &HeaderMap) -> bool {
+        match headers.iter().next() {
+            Some((name, value)) if *name == header::CONTENT_TYPE => {
+                value.as_bytes().get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+            }
+            Some(_) => Self::from_headers(headers).is_grpc(),
+            None => false,
+        }
+    }
+
     fn from_content_type(value: &[u8]) -> Self {
-        const GRPC: &[u8] = b"application/grpc";
         let Some((head, rest)) = value.split_at_checked(GRPC.len()) else { return Self::Http };
         if !head.eq_ignore_ascii_case(GRPC) {
             return Self::Http;

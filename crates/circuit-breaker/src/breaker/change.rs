@@ -26,7 +26,7 @@ impl Breaker {
         now: Instant,
     ) -> Option<Transition> {
         let mut away = self.away.lock();
-        if self.word() != Word::new(permit.generation, State::HalfOpen) {
+        if self.word() != Word::new(permit.word.generation(), State::HalfOpen) {
             return None;
         }
         if verdict == Verdict::Ignored {

@@ -30,7 +30,16 @@ impl Breaker {
         self.window.add(self.window_generation(self.word()), self.age(now), call);
     }
 
-    #[inline]
+    /// [`count`](Self::count) of a success that is one more call in a window of time, as nearly all are.
+    #[inline(always)]
+    pub(super) fn count_plain(&self, word: Word, pause: Duration, now: u64) -> Option<Transition> {
+        self.window.add_call(word.generation(), self.age(now));
+        if self.policy.opens_on_failures_only || !self.wary.load(SeqCst) {
+            return None;
+        }
+        self.judge(word, false, None, pause, now)
+    }
+
     pub(super) fn count(
         &self,
         word: Word,
@@ -57,6 +66,7 @@ impl Breaker {
     }
 
     /// Opens the breaker if what was counted is too bad.
+    #[inline(never)]
     fn judge(
         &self,
         word: Word,

@@ -65,6 +65,10 @@ pub struct Breaker {
     word: AtomicU64,
     /// Whether so many calls have failed, or were slow, that a success may open the breaker by reaching the minimum.
     wary: AtomicBool,
+    /// Whether it matters to the policy neither when calls begin nor how long they take.
+    is_timeless: bool,
+    /// Whether, besides, a success is one more call in a window of time, and nothing else.
+    is_plain: bool,
     policy: Arc<BreakerPolicy>,
     epoch: Instant,
     /// The same in the clock's nanoseconds.
@@ -84,9 +88,13 @@ impl Breaker {
     }
 
     pub(crate) fn in_group(policy: Arc<BreakerPolicy>, group: Option<Arc<Group>>, now: Instant) -> Self {
+        let is_timeless = policy.slow.is_none() && !policy.counts_fires;
+        let has_time = matches!(policy.window, WindowSize::Time { .. });
         Self {
             word: AtomicU64::new(Word::new(0, State::Closed).bits()),
             wary: AtomicBool::new(false),
+            is_timeless,
+            is_plain: is_timeless && has_time && policy.consecutive_failures.is_none(),
             epoch: now,
             epoch_nanos: Clock::nanos_at(now),
             window: Window::new(policy.window),
@@ -124,12 +132,7 @@ impl Breaker {
     #[inline]
     pub(crate) fn pass(&self) -> Option<Permit> {
         let word = self.word();
-        let timeless = self.policy.slow.is_none() && !self.policy.counts_fires;
-        (word.is_closed() && timeless).then(|| Permit {
-            generation: word.generation(),
-            started: 0,
-            state: State::Closed,
-        })
+        (word.is_closed() && self.is_timeless).then(|| Permit { word, started: 0 })
     }
 
     #[cold]
@@ -157,11 +160,7 @@ impl Breaker {
 
     #[inline]
     fn permit(&self, word: Word, now: Instant) -> Permit {
-        Permit {
-            generation: word.generation(),
-            started: if self.policy.slow.is_some() { Clock::nanos_at(now) } else { 0 },
-            state: word.state(),
-        }
+        Permit { word, started: if self.policy.slow.is_some() { Clock::nanos_at(now) } else { 0 } }
     }
 
     /// Says what became of a call. A change of state that follows is the caller's to tell.
@@ -187,7 +186,7 @@ impl Breaker {
     }
 
     /// The same at a reading in nanoseconds, of which the simple end of a call needs no more.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
     pub(crate) fn record_at(
         &self,
@@ -197,7 +196,22 @@ impl Breaker {
         now: u64,
     ) -> Option<Transition> {
         let word = self.word();
-        if word.generation() != permit.generation {
+        if self.is_plain && verdict == Verdict::Success && word == permit.word && word.is_closed() {
+            return self.count_plain(word, pause, now);
+        }
+        self.record_apart(word, &permit, verdict, pause, now)
+    }
+
+    #[inline(never)]
+    fn record_apart(
+        &self,
+        word: Word,
+        permit: &Permit,
+        verdict: Verdict,
+        pause: Duration,
+        now: u64,
+    ) -> Option<Transition> {
+        if word.generation() != permit.word.generation() {
             return None;
         }
         let failed = verdict == Verdict::Failure;
@@ -205,16 +219,9 @@ impl Breaker {
             let took = Duration::from_nanos(now.saturating_sub(permit.started));
             self.policy.slow.is_some_and(|slow| took > slow.longer_than)
         };
-        if word.is_closed() {
-            return if verdict == Verdict::Ignored {
-                None
-            } else {
-                self.count(word, failed, slow(), pause, now)
-            };
-        }
         match word.state() {
-            State::HalfOpen => self.probe_ended(&permit, verdict, slow(), pause, Clock::instant_at(now)),
-            State::Recovering | State::MetricsOnly if verdict != Verdict::Ignored => {
+            State::HalfOpen => self.probe_ended(permit, verdict, slow(), pause, Clock::instant_at(now)),
+            State::Closed | State::Recovering | State::MetricsOnly if verdict != Verdict::Ignored => {
                 self.count(word, failed, slow(), pause, now)
             }
             _ => None,

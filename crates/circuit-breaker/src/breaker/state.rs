@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::word::Word;
+
 /// The state of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -127,21 +129,21 @@ pub struct Transition {
 #[derive(Debug)]
 #[must_use = "a permit that is not given back is a probe that hangs"]
 pub struct Permit {
-    pub(super) generation: u64,
+    /// The state in which it was given, and its generation.
+    pub(super) word: Word,
     /// When the call began, in the clock's nanoseconds, if that matters.
     pub(super) started: u64,
-    pub(super) state: State,
 }
 
 impl Permit {
     /// One that nobody gave.
     pub(crate) fn unused() -> Self {
-        Self { generation: 0, started: 0, state: State::Closed }
+        Self { word: Word::new(0, State::Closed), started: 0 }
     }
 
     /// The state in which the call was let through: [`State::HalfOpen`] for a probe.
     pub fn state(&self) -> State {
-        self.state
+        self.word.state()
     }
 }
 

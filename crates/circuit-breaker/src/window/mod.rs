@@ -32,7 +32,6 @@ impl Window {
 
     /// Adds what one call was; `nanos` is the time since the breaker was made. The totals if they are at hand: else a
     /// later [`totals`](Self::totals) says them.
-    #[inline]
     pub(crate) fn add(&self, generation: u64, nanos: u64, call: Totals) -> Option<Totals> {
         match self {
             Self::Time(window) => {
@@ -40,6 +39,17 @@ impl Window {
                 None
             }
             Self::Count(window) => window.add(generation, call),
+        }
+    }
+
+    /// Adds a call of which there is nothing to say, to a window of time.
+    #[inline(always)]
+    pub(crate) fn add_call(&self, generation: u64, nanos: u64) {
+        match self {
+            Self::Time(window) => window.add_call(generation, nanos),
+            Self::Count(window) => {
+                window.add(generation, Totals { calls: 1, ..Totals::default() });
+            }
         }
     }
 

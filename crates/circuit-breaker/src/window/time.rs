@@ -69,6 +69,7 @@ impl Stamp {
     }
 
     /// Whether `self` is later than `other`, in numbers that come round.
+    #[inline(never)]
     fn is_after(self, other: Self) -> bool {
         let ahead = |a: u64, b: u64, mask: u64| {
             let distance = a.wrapping_sub(b) & mask;
@@ -131,14 +132,24 @@ impl TimeWindow {
         }
     }
 
+    /// The bucket of this thread and time, and what its counters then begin with.
     #[inline]
-    pub(super) fn add(&self, generation: u64, nanos: u64, call: Totals) {
+    fn bucket(&self, generation: u64, nanos: u64) -> Option<(&Bucket, Stamp)> {
         let tick = nanos / self.bucket_nanos;
         let place = usize::try_from(tick % self.buckets as u64).unwrap_or_default();
-        let Some(bucket) = self.counters.get((stripe() & self.stripe_mask) * self.buckets + place) else {
-            return;
-        };
-        let stamp = Stamp::new(generation, tick);
+        let bucket = self.counters.get((stripe() & self.stripe_mask) * self.buckets + place)?;
+        Some((bucket, Stamp::new(generation, tick)))
+    }
+
+    #[inline(always)]
+    pub(super) fn add_call(&self, generation: u64, nanos: u64) {
+        if let Some((bucket, stamp)) = self.bucket(generation, nanos) {
+            bucket.calls.add(stamp, 1);
+        }
+    }
+
+    pub(super) fn add(&self, generation: u64, nanos: u64, call: Totals) {
+        let Some((bucket, stamp)) = self.bucket(generation, nanos) else { return };
         // Calls first, and read last: a rate is never taken of too few.
         if call.calls > 0 {
             bucket.calls.add(stamp, call.calls);

@@ -80,7 +80,7 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
         match inner.size_hint().exact() {
             Some(size) => {
                 let ended = is_bodiless(head, parts.status) || inner.is_end_stream();
-                let watch = Watch::new(observer, Some(size), ended);
+                let watch = Watch::new(observer, size, ended);
                 Response::from_parts(parts, Self { inner, watch })
             }
             None => Self::wrap_as(Protocol::Http, parts, inner, head, observer),
@@ -99,7 +99,7 @@ impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
         let headers = &parts.headers;
         let bodiless = is_bodiless(head, parts.status);
         let announced = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-        let expected = inner.size_hint().exact().or_else(announced);
+        let expected = inner.size_hint().exact().or_else(announced).unwrap_or(u64::MAX);
         let awaits_status = protocol.is_grpc() && !bodiless && !headers.contains_key("grpc-status");
         let mut watch = Watch::new(observer, expected, bodiless || inner.is_end_stream());
         match protocol {
@@ -128,7 +128,8 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
     type Data = B::Data;
     type Error = B::Error;
 
-    #[inline]
+    // A frame is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -167,7 +168,8 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
 struct Watch<O: BodyObserver> {
     observer: Option<O>,
     bytes: u64,
-    expected: Option<u64>,
+    /// All bytes there are, `u64::MAX` where that is not known.
+    expected: u64,
     grpc: Option<GrpcCode>,
     /// Reads the status out of a gRPC-Web body.
     web: Option<Box<WebStatus>>,
@@ -181,7 +183,7 @@ struct Watch<O: BodyObserver> {
 
 impl<O: BodyObserver> Watch<O> {
     #[inline]
-    fn new(observer: O, expected: Option<u64>, ended: bool) -> Self {
+    fn new(observer: O, expected: u64, ended: bool) -> Self {
         Self {
             observer: Some(observer),
             bytes: 0,
@@ -218,17 +220,18 @@ impl<O: BodyObserver> Watch<O> {
 
     /// Whether a server may drop the body now and have sent all of it.
     fn is_complete(&self) -> bool {
-        let all_bytes = self.expected.is_some_and(|expected| self.bytes >= expected);
+        let all_bytes = self.bytes >= self.expected;
         self.ended || (all_bytes && !self.needs_trailers)
     }
 
-    #[inline]
+    #[inline(never)]
     fn settle(&mut self, end: BodyEnd) {
         if let Some(observer) = self.observer.take() {
             observer.on_end(BodyReport { end, bytes: self.bytes, grpc: self.grpc });
         }
     }
 
+    #[inline(never)]
     fn settle_dropped(&mut self) {
         let end = if self.polling {
             BodyEnd::Panic

@@ -25,19 +25,20 @@ pub trait Observer: Sized {
     fn on_end(self, outcome: Outcome);
 }
 
-/// Observes the response that `future` will give to the end of its body. `protocol` is the request's, and `head`
-/// says whether it was a HEAD, whose answer has no body.
+/// Observes the response that `future` will give to the end of its body. `protocol` is the request's: `None` where
+/// nobody has looked for it yet, and the response alone tells. `head` says whether the request was a HEAD, whose answer
+/// has no body.
 #[inline(always)]
 pub fn observe<F, O: Observer>(
     future: F,
-    protocol: Protocol,
+    protocol: impl Into<Option<Protocol>>,
     head: bool,
     observer: O,
 ) -> ObservedFuture<F, O> {
     ObservedFuture {
         inner: future,
         watch: Watch { observer: Some(observer), polling: false },
-        protocol,
+        protocol: protocol.into(),
         head,
     }
 }
@@ -52,7 +53,7 @@ pin_project! {
         #[pin]
         inner: F,
         watch: Watch<O>,
-        protocol: Protocol,
+        protocol: Option<Protocol>,
         head: bool,
     }
 }
@@ -84,15 +85,19 @@ where
                     parts = observer.on_head(parts);
                 }
                 let observer = this.watch.ready();
-                // No one is answered in gRPC who did not ask in it, and most do not.
-                if *this.protocol != Protocol::Http {
-                    return Poll::Ready(Ok(asked_in_grpc(parts, body, *this.head, observer)));
+                let may_be_grpc = match this.protocol {
+                    // No one is answered in gRPC who did not ask in it.
+                    Some(protocol) => protocol.is_grpc(),
+                    None => Protocol::may_be_grpc(&parts.headers),
+                };
+                if may_be_grpc {
+                    return Poll::Ready(Ok(look_closely(parts, body, *this.head, observer)));
                 }
                 let seen = HeadSeen { head: Head::of_http(&parts), observer };
                 Poll::Ready(Ok(ObservedBody::wrap_http(parts, body, *this.head, seen)))
             }
             Poll::Ready(Err(error)) => {
-                this.watch.ready().on_end(Outcome::without_response(Ending::ServiceError));
+                this.watch.fail();
                 Poll::Ready(Err(error))
             }
             Poll::Pending => {
@@ -105,7 +110,7 @@ where
 
 /// Apart, so that what most responses need is small enough to be part of the caller.
 #[inline(never)]
-fn asked_in_grpc<B: Body, O: Observer>(
+fn look_closely<B: Body, O: Observer>(
     parts: Parts,
     body: B,
     head: bool,
@@ -129,15 +134,30 @@ impl<O: Observer> Watch<O> {
         self.polling = false;
         self.observer.take().expect("not polled again after it was ready")
     }
+
+    /// The inner future is ready, and has no response.
+    #[inline(never)]
+    fn fail(&mut self) {
+        self.ready().on_end(Outcome::without_response(Ending::ServiceError));
+    }
+
+    /// The future goes before there is a response.
+    #[cold]
+    #[inline(never)]
+    fn abandon(&mut self) {
+        if let Some(observer) = self.observer.take() {
+            let panicked = self.polling || std::thread::panicking();
+            let ending = if panicked { Ending::Panic } else { Ending::ClientAborted };
+            observer.on_end(Outcome::without_response(ending));
+        }
+    }
 }
 
 impl<O: Observer> Drop for Watch<O> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(observer) = self.observer.take() {
-            let panicked = self.polling || std::thread::panicking();
-            let ending = if panicked { Ending::Panic } else { Ending::ClientAborted };
-            observer.on_end(Outcome::without_response(ending));
+        if self.observer.is_some() {
+            self.abandon();
         }
     }
 }
