@@ -48,15 +48,15 @@ impl<L: Limit> Permit<L> {
 
 impl<L: Limit> Observer for Permit<L> {
     #[inline]
-    fn on_head(&mut self, head: Parts) -> Parts {
-        if !L::LEARNS {
-            return head;
-        }
+    fn wants_head(&self) -> bool {
+        L::LEARNS
+    }
+
+    fn on_head(&mut self, head: &mut Parts) {
         // How fast something fails says nothing; that it did, its end will say.
         if !head.status.is_server_error() && head.extensions.get::<Rejection>().is_none() {
             self.learn(|began, now| Sample::Answered(now.saturating_duration_since(began)));
         }
-        head
     }
 
     #[inline]

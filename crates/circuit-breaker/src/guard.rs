@@ -30,12 +30,17 @@ impl Guard {
 }
 
 impl Observer for Guard {
-    #[inline(always)]
-    fn on_head(&mut self, head: Parts) -> Parts {
-        match &self.slot {
-            Some(slot) if slot.common.settings.most_pause.is_some() => look(slot, &mut self.pause, head),
-            _ => head,
-        }
+    #[inline]
+    fn wants_head(&self) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.common.settings.most_pause.is_some())
+    }
+
+    /// Notes how long the upstream asks not to be called.
+    fn on_head(&mut self, head: &mut Parts) {
+        let Some(settings) = self.slot.as_ref().map(|slot| &slot.common.settings) else { return };
+        let asked = pause::asked(head, settings.clock.wall()).unwrap_or_default();
+        let asked = asked.min(settings.most_pause.unwrap_or_default());
+        self.pause = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
     }
 
     #[inline(always)]
@@ -45,16 +50,6 @@ impl Observer for Guard {
             slot.record(self.permit, verdict, Duration::from_nanos(self.pause));
         }
     }
-}
-
-/// Notes how long the upstream asks not to be called.
-#[inline(never)]
-fn look(slot: &Slot, pause: &mut u64, head: Parts) -> Parts {
-    let settings = &slot.common.settings;
-    let asked = pause::asked(&head, settings.clock.wall()).unwrap_or_default();
-    let asked = asked.min(settings.most_pause.unwrap_or_default());
-    *pause = u64::try_from(asked.as_nanos()).unwrap_or(u64::MAX);
-    head
 }
 
 impl fmt::Debug for Guard {

@@ -253,7 +253,10 @@ async fn an_error_of_the_service_is_reported_once() {
 async fn an_observer_that_panics_at_the_head_still_learns_of_the_end() {
     struct Clumsy(Report);
     impl Observer for Clumsy {
-        fn on_head(&mut self, _: Parts) -> Parts {
+        fn wants_head(&self) -> bool {
+            true
+        }
+        fn on_head(&mut self, _: &mut Parts) {
             panic!("the observer panics, as the test wants");
         }
         fn on_end(self, outcome: Outcome) {

@@ -58,10 +58,13 @@ impl After {
 }
 
 impl Observer for After {
-    fn on_head(&mut self, mut head: Parts) -> Parts {
+    fn wants_head(&self) -> bool {
+        true
+    }
+
+    fn on_head(&mut self, head: &mut Parts) {
         self.look(&head.extensions);
         self.add_fields(&mut head.headers);
-        head
     }
 
     fn on_end(self, outcome: Outcome) {

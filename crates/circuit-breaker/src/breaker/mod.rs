@@ -132,7 +132,7 @@ impl Breaker {
     #[inline]
     pub(crate) fn pass(&self) -> Option<Permit> {
         let word = self.word();
-        (word.is_closed() && self.is_timeless).then(|| Permit { word, started: 0 })
+        (word.is_closed() && self.is_timeless).then_some(Permit { word, started: 0 })
     }
 
     #[cold]

@@ -13,12 +13,16 @@ use crate::{Ending, Outcome, Protocol, outcome::Head};
 
 /// Follows one request from the call to the end of the response body.
 pub trait Observer: Sized {
-    /// The head of the response is there. May add headers or extensions.
-    ///
-    /// It is given and given back, since what was lent must be copied when it moves on.
+    /// Whether [`on_head`](Self::on_head) is to be called: most observers wait for the end, and a head that nobody looks at
+    /// moves on without a copy.
     #[inline]
-    fn on_head(&mut self, head: Parts) -> Parts {
-        head
+    fn wants_head(&self) -> bool {
+        false
+    }
+
+    /// The head of the response is there. May add headers or extensions.
+    fn on_head(&mut self, head: &mut Parts) {
+        let _ = head;
     }
 
     /// The request has ended. Called exactly once, possibly from `Drop`: it must not panic.
@@ -80,20 +84,16 @@ where
         // Taken apart in one step: each step would move it.
         match this.inner.poll(cx) {
             Poll::Ready(Ok(response)) => {
-                let (mut parts, body) = response.into_parts();
-                if let Some(observer) = &mut this.watch.observer {
-                    parts = observer.on_head(parts);
-                }
-                let observer = this.watch.ready();
+                let (parts, body) = response.into_parts();
                 let may_be_grpc = match this.protocol {
                     // No one is answered in gRPC who did not ask in it.
                     Some(protocol) => protocol.is_grpc(),
                     None => Protocol::may_be_grpc(&parts.headers),
                 };
-                if may_be_grpc {
-                    return Poll::Ready(Ok(look_closely(parts, body, *this.head, observer)));
+                if may_be_grpc || this.watch.observer.as_ref().is_some_and(O::wants_head) {
+                    return Poll::Ready(Ok(look_closely(this.watch, parts, body, *this.head, may_be_grpc)));
                 }
-                let seen = HeadSeen { head: Head::of_http(&parts), observer };
+                let seen = HeadSeen { head: Head::of_http(&parts), observer: this.watch.ready() };
                 Poll::Ready(Ok(ObservedBody::wrap_http(parts, body, *this.head, seen)))
             }
             Poll::Ready(Err(error)) => {
@@ -111,13 +111,17 @@ where
 /// Apart, so that what most responses need is small enough to be part of the caller.
 #[inline(never)]
 fn look_closely<B: Body, O: Observer>(
-    parts: Parts,
+    watch: &mut Watch<O>,
+    mut parts: Parts,
     body: B,
     head: bool,
-    observer: O,
+    may_be_grpc: bool,
 ) -> Response<ObservedBody<B, HeadSeen<O>>> {
-    let protocol = Protocol::from_headers(&parts.headers);
-    let seen = HeadSeen { head: Head::of(protocol, &parts), observer };
+    if let Some(observer) = watch.observer.as_mut().filter(|observer| observer.wants_head()) {
+        observer.on_head(&mut parts);
+    }
+    let protocol = if may_be_grpc { Protocol::from_headers(&parts.headers) } else { Protocol::Http };
+    let seen = HeadSeen { head: Head::of(protocol, &parts), observer: watch.ready() };
     ObservedBody::wrap_as(protocol, parts, body, head, seen)
 }
 

@@ -92,10 +92,13 @@ impl Drop for Inside {
 }
 
 impl Observer for Inside {
-    fn on_head(&mut self, mut head: Parts) -> Parts {
+    fn wants_head(&self) -> bool {
+        true
+    }
+
+    fn on_head(&mut self, head: &mut Parts) {
         let left = self.0.left.load(Ordering::SeqCst);
         head.headers.insert("left", HeaderValue::from(left));
-        head
     }
 
     fn on_end(self, _: Outcome) {}
