@@ -7,14 +7,14 @@ use std::{
 };
 
 use bartizan_core::Rejection;
-use http::{Request, Response};
+use http::{Extensions, Request, response::Parts};
 
 use crate::{
-    Again, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RequestHead, RetryReason,
-    SkipReason,
+    Again, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RetryReason, SkipReason,
     body::Settle,
     budget::Taken,
     grpc,
+    head::KeptHead,
     layer::Shared,
     limits::Limits,
     policy::Wait,
@@ -26,12 +26,11 @@ use crate::{
 /// The state of one call.
 pub(crate) struct Call<B, P> {
     shared: Arc<Shared<P>>,
-    head: RequestHead,
+    head: KeptHead,
     replay: Replay<B>,
     limits: Limits,
-    /// When the attempt that runs must be done, and whether that is the end of the call.
-    end: Option<(Instant, bool)>,
-    progress: Progress,
+    /// `None` while there is no attempt but the first. Boxed: most calls need no other.
+    progress: Option<Box<Progress>>,
 }
 
 /// What became of the attempts so far.
@@ -48,6 +47,25 @@ struct Progress {
     reasons: u16,
     last_reason: Option<RetryReason>,
     taken: Taken,
+    /// When the attempt that runs began.
+    begun: Instant,
+}
+
+impl Progress {
+    /// The first attempt runs, since the call began.
+    fn first(begun: Instant) -> Box<Self> {
+        Box::new(Self {
+            sent: 1,
+            counted: 1,
+            was_transparent: false,
+            waits: 0,
+            last_wait: None,
+            reasons: 0,
+            last_reason: None,
+            taken: Taken::default(),
+            begun,
+        })
+    }
 }
 
 /// What is done after an attempt.
@@ -70,34 +88,36 @@ pub(crate) enum AfterResponse<B> {
 
 impl<B, P: Policy> Call<B, P> {
     #[inline]
-    pub(crate) fn new<T>(
-        shared: Arc<Shared<P>>,
-        request: &Request<T>,
-        replay: Replay<B>,
-        limits: Limits,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared<P>>, head: KeptHead, replay: Replay<B>, limits: Limits) -> Self {
         shared.telemetry.called();
-        let end = limits.of_attempt(&shared.settings.bounds, limits.start);
-        let progress = Progress {
-            sent: 1,
-            counted: 1,
-            was_transparent: false,
-            waits: 0,
-            last_wait: None,
-            reasons: 0,
-            last_reason: None,
-            taken: Taken::default(),
-        };
-        Self { head: RequestHead::keep(request, limits.protocol), shared, replay, limits, end, progress }
+        Self { shared, head, replay, limits, progress: None }
     }
 
     fn now(&self) -> Instant {
         self.shared.settings.bounds.clock.now()
     }
 
+    /// How many attempts were sent.
+    #[inline]
+    fn sent(&self) -> u32 {
+        self.progress.as_ref().map_or(1, |progress| progress.sent)
+    }
+
+    /// What the attempt that runs took from the budget.
+    #[inline]
+    fn taken(&self) -> Taken {
+        self.progress.as_ref().map_or_else(Taken::default, |progress| progress.taken)
+    }
+
+    /// When the attempt that runs must be done, and whether that is the end of the call.
+    fn end(&self) -> Option<(Instant, bool)> {
+        let begun = self.progress.as_ref().map_or(self.limits.start, |progress| progress.begun);
+        self.limits.of_attempt(&self.shared.settings.bounds, begun)
+    }
+
     /// How long the attempt that runs still has, if its time has an end.
     pub(crate) fn time_left(&self) -> Option<Duration> {
-        self.end.map(|(end, _)| end.saturating_duration_since(self.now()))
+        self.end().map(|(end, _)| end.saturating_duration_since(self.now()))
     }
 
     /// How long the call still has, if its time has an end.
@@ -107,33 +127,34 @@ impl<B, P: Policy> Call<B, P> {
 
     /// Whether the end of the attempt that runs is the end of the call.
     fn ends_with_attempt(&self) -> bool {
-        self.end.is_some_and(|(_, is_last)| is_last)
+        self.end().is_some_and(|(_, is_last)| is_last)
     }
 
     /// What is done about `response`; it has its count of attempts when it is to be returned.
     #[inline]
-    pub(crate) fn after_response<R>(&mut self, response: &mut Response<R>) -> AfterResponse<B> {
+    pub(crate) fn after_response(&mut self, response: &mut Parts) -> AfterResponse<B> {
         let now = self.now();
-        let (outcome, succeeded) = match Shown::by(self.head.protocol(), response) {
-            Shown::Whole(head) => (AttemptOutcome::Response(head), head.is_success()),
-            Shown::TimedOut => (AttemptOutcome::TimedOut, false),
-            Shown::Refused => {
-                self.skipped(SkipReason::LocalRejection);
-                self.leave_count(response);
-                return AfterResponse::Return(None);
-            }
-            Shown::Committed => {
-                self.called(now);
-                self.leave_count(response);
-                let counts = self.shared.settings.budget.counts_outcomes();
-                let settle =
-                    counts.then(|| self.judge().settle_later(now, response.status(), self.progress.taken));
-                return AfterResponse::Return(settle);
-            }
-        };
+        let (outcome, succeeded) =
+            match Shown::by(self.head.protocol(), response.status, &response.headers, &response.extensions) {
+                Shown::Whole(head) => (AttemptOutcome::Response(head), head.is_success()),
+                Shown::TimedOut => (AttemptOutcome::TimedOut, false),
+                Shown::Refused => {
+                    self.skipped(SkipReason::LocalRejection);
+                    self.leave_count(&mut response.extensions);
+                    return AfterResponse::Return(None);
+                }
+                Shown::Committed => {
+                    self.called(now);
+                    self.leave_count(&mut response.extensions);
+                    let counts = self.shared.settings.budget.counts_outcomes();
+                    let settle =
+                        counts.then(|| self.judge().settle_later(now, response.status, self.taken()));
+                    return AfterResponse::Return(settle);
+                }
+            };
         match self.decide(now, outcome, succeeded) {
             Next::Return => {
-                self.leave_count(response);
+                self.leave_count(&mut response.extensions);
                 AfterResponse::Return(None)
             }
             Next::Again { wait, body } => AfterResponse::Again { wait, body },
@@ -147,7 +168,7 @@ impl<B, P: Policy> Call<B, P> {
             budget: &settings.budget,
             clock: &settings.bounds.clock,
             head: &self.head,
-            number: self.progress.sent,
+            number: self.sent(),
             start: self.limits.start,
         }
     }
@@ -155,7 +176,7 @@ impl<B, P: Policy> Call<B, P> {
     /// The first attempt has an outcome.
     #[inline]
     fn called(&self, now: Instant) {
-        if self.progress.sent == 1 {
+        if self.sent() == 1 {
             self.shared.settings.budget.called(now);
         }
     }
@@ -195,7 +216,7 @@ impl<B, P: Policy> Call<B, P> {
         match decision {
             Decision::Return => {
                 if succeeded {
-                    budget.succeeded(self.progress.taken);
+                    budget.succeeded(self.taken());
                 }
                 Next::Return
             }
@@ -224,11 +245,12 @@ impl<B, P: Policy> Call<B, P> {
         now: Instant,
         timed_out: bool,
     ) -> Result<(Duration, ReplayBody<B>), SkipReason> {
-        let Self { shared, head, replay, limits, progress, .. } = self;
+        let Self { shared, head, replay, limits, progress } = self;
         let settings = &shared.settings;
         if limits.is_retry {
             return Err(SkipReason::AlreadyRetry);
         }
+        let progress = progress.get_or_insert_with(|| Progress::first(limits.start));
         let is_grpc = head.protocol().is_grpc();
         let bit = 1 << retry.reason as u16;
         let transparent = is_grpc && retry.reason == RetryReason::NotProcessed && !progress.was_transparent;
@@ -278,7 +300,8 @@ impl<B, P: Policy> Call<B, P> {
             return None;
         }
         let mut request = self.head.request(body);
-        let before = self.progress.counted;
+        let progress = self.progress.get_or_insert_with(|| Progress::first(self.limits.start));
+        let before = progress.counted;
         let headers = request.headers_mut();
         if self.head.protocol().is_grpc() {
             if before > 0 {
@@ -288,9 +311,9 @@ impl<B, P: Policy> Call<B, P> {
         } else if let Some(name) = &settings.bounds.attempt_header {
             let _ = headers.try_insert(name.clone(), before.into());
         }
-        self.end = self.limits.of_attempt(&settings.bounds, now);
-        self.progress.sent += 1;
-        self.progress.counted += 1;
+        progress.sent += 1;
+        progress.counted += 1;
+        progress.begun = now;
         Some(request)
     }
 
@@ -305,17 +328,17 @@ impl<B, P: Policy> Call<B, P> {
         if reason == SkipReason::BodyTooLarge {
             self.shared.too_large.report();
         }
-        if let Some(context) = &self.limits.context {
+        if let Some(context) = self.limits.context(&self.head) {
             context.event().record(EVENT_SKIPPED, reason.as_str());
-            context.event().record(EVENT_ATTEMPTS, self.progress.sent);
+            context.event().record(EVENT_ATTEMPTS, self.sent());
         }
     }
 
     /// Leaves the number of attempts in a response that is returned.
     #[inline]
-    pub(crate) fn leave_count<R>(&self, response: &mut Response<R>) {
-        if self.progress.sent > 1 {
-            response.extensions_mut().insert(Attempts(self.progress.sent));
+    pub(crate) fn leave_count(&self, extensions: &mut Extensions) {
+        if self.sent() > 1 {
+            extensions.insert(Attempts(self.sent()));
             self.tell();
         }
     }
@@ -323,11 +346,12 @@ impl<B, P: Policy> Call<B, P> {
     /// Tells the wide event of attempts, if there were several.
     #[cold]
     fn tell(&self) {
-        let Some(context) = &self.limits.context else { return };
-        if self.progress.sent > 1 {
-            context.event().record(EVENT_ATTEMPTS, self.progress.sent);
+        let Some(progress) = &self.progress else { return };
+        let Some(context) = self.limits.context(&self.head) else { return };
+        if progress.sent > 1 {
+            context.event().record(EVENT_ATTEMPTS, progress.sent);
         }
-        if let Some(reason) = self.progress.last_reason {
+        if let Some(reason) = progress.last_reason {
             context.event().record(EVENT_REASON, reason.as_str());
         }
     }

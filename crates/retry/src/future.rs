@@ -89,7 +89,7 @@ where
                     refusal.take().unwrap_or_else(|| (Rejection::new(Reason::Internal), Face::default()));
                 let mut response = rejection.into_response(&face);
                 if let Some((_, call)) = this.call.take() {
-                    call.leave_count(&mut response);
+                    call.leave_count(response.extensions_mut());
                 }
                 return Poll::Ready(Ok(response.map(|body| RetryBody::new(body, None))));
             }
@@ -100,18 +100,20 @@ where
             let next = match this.state.as_mut().project() {
                 // ## Attempt => Wait | Refuse
                 StateProj::Attempt { inner } => match inner.poll(cx) {
-                    Poll::Ready(Ok(mut response)) => match call.after_response(&mut response) {
-                        AfterResponse::Return(settle) => {
-                            *this.call = None;
-                            return Poll::Ready(Ok(
-                                response.map(|body| RetryBody::new(ResponseBody::forward(body), settle))
-                            ));
+                    Poll::Ready(Ok(response)) => {
+                        let (mut parts, rest) = response.into_parts();
+                        match call.after_response(&mut parts) {
+                            AfterResponse::Return(settle) => {
+                                *this.call = None;
+                                let body = RetryBody::new(ResponseBody::forward(rest), settle);
+                                return Poll::Ready(Ok(Response::from_parts(parts, body)));
+                            }
+                            AfterResponse::Again { wait, body } => {
+                                this.timer.set(wait_for(wait));
+                                State::Wait { rest: Some(Drain::new(rest)), body: Some(body) }
+                            }
                         }
-                        AfterResponse::Again { wait, body } => {
-                            this.timer.set(wait_for(wait));
-                            State::Wait { rest: Some(Drain::new(response.into_body())), body: Some(body) }
-                        }
-                    },
+                    }
                     Poll::Ready(Err(error)) => match call.after_error(&error) {
                         Next::Return => {
                             *this.call = None;

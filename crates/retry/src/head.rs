@@ -1,6 +1,6 @@
 //! The head of a request, kept so that it can be sent again.
 
-use std::{any::Any, cell::RefCell, fmt, mem, str::FromStr};
+use std::{any::Any, cell::Cell, fmt, ops::Deref, str::FromStr};
 
 use bartizan_core::{Protocol, RequestContext};
 use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
@@ -10,6 +10,7 @@ use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
 /// Keeping it allocates nothing where the thread has kept others before, the request has no extensions but its
 /// [`RequestContext`], and its header values are static or shared, as those are that were received. One that was made of
 /// a string is shared from here on, for one allocation. (Copies of the header map and the URI would be five.)
+#[derive(Default)]
 pub struct RequestHead {
     method: Method,
     version: Version,
@@ -21,13 +22,15 @@ pub struct RequestHead {
 }
 
 /// Where scheme and authority end in the text; a part that is not there ends where it begins.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Target {
     scheme: usize,
     authority: usize,
 }
 
+#[derive(Clone, Default)]
 enum Kept {
+    #[default]
     Nothing,
     Context(RequestContext),
     All(Extensions),
@@ -49,25 +52,23 @@ pub struct Idempotent;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl RequestHead {
-    /// `protocol` is the request's own.
-    pub(crate) fn keep<B>(request: &Request<B>, protocol: Protocol) -> Self {
-        let Spare { mut text, mut fields } = Spare::take();
+    #[inline]
+    fn fill<B>(&mut self, request: &Request<B>, protocol: Protocol, context: Option<RequestContext>) {
         let uri = request.uri();
-        text.push_str(uri.scheme_str().unwrap_or_default());
-        let scheme = text.len();
-        text.push_str(uri.authority().map_or("", |authority| authority.as_str()));
-        let authority = text.len();
-        text.push_str(uri.path_and_query().map_or("", |path| path.as_str()));
-        fields.extend(request.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
-        Self {
-            method: request.method().clone(),
-            version: request.version(),
-            protocol,
-            target: Target { scheme, authority },
-            text,
-            fields,
-            extensions: Kept::of(request.extensions()),
-        }
+        self.text.push_str(uri.scheme_str().unwrap_or_default());
+        self.target.scheme = self.text.len();
+        self.text.push_str(uri.authority().map_or("", |authority| authority.as_str()));
+        self.target.authority = self.text.len();
+        self.text.push_str(uri.path_and_query().map_or("", |path| path.as_str()));
+        self.fields.extend(request.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.method = request.method().clone();
+        self.version = request.version();
+        self.protocol = protocol;
+        self.extensions = match (request.extensions().len(), context) {
+            (0, _) => Kept::Nothing,
+            (1, Some(context)) => Kept::Context(context),
+            _ => Kept::All(request.extensions().clone()),
+        };
     }
 
     /// The same request, with `body`.
@@ -164,22 +165,6 @@ fn part<T: FromStr>(text: &str) -> Option<T> {
     if text.is_empty() { None } else { text.parse().ok() }
 }
 
-impl Kept {
-    fn of(extensions: &Extensions) -> Self {
-        match (extensions.len(), extensions.get::<RequestContext>()) {
-            (0, _) => Self::Nothing,
-            (1, Some(context)) => Self::Context(context.clone()),
-            _ => Self::All(extensions.clone()),
-        }
-    }
-}
-
-impl Drop for RequestHead {
-    fn drop(&mut self) {
-        Spare { text: mem::take(&mut self.text), fields: mem::take(&mut self.fields) }.give_back();
-    }
-}
-
 impl fmt::Debug for RequestHead {
     /// Neither query nor headers, which may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -190,15 +175,65 @@ impl fmt::Debug for RequestHead {
     }
 }
 
-/// Memory that a head has left behind, for the next one of the thread.
+/// The head that a call keeps, in memory that the thread's calls leave to each other.
+pub(crate) struct KeptHead(Option<Box<Spare>>);
+
+impl KeptHead {
+    /// Keeps the head of `request`, whose protocol and own context these are.
+    #[inline]
+    pub(crate) fn of<B>(request: &Request<B>, protocol: Protocol, context: Option<RequestContext>) -> Self {
+        let mut spare = Spare::take();
+        spare.head.fill(request, protocol, context);
+        Self(Some(spare))
+    }
+}
+
+impl Clone for KeptHead {
+    fn clone(&self) -> Self {
+        let RequestHead { method, version, protocol, target, text, fields, extensions } = &**self;
+        let mut spare = Spare::take();
+        spare.head = RequestHead {
+            method: method.clone(),
+            version: *version,
+            protocol: *protocol,
+            target: *target,
+            text: text.clone(),
+            fields: fields.clone(),
+            extensions: extensions.clone(),
+        };
+        Self(Some(spare))
+    }
+}
+
+impl Deref for KeptHead {
+    type Target = RequestHead;
+
+    #[inline]
+    fn deref(&self) -> &RequestHead {
+        &self.0.as_ref().expect("it is there until it is dropped").head
+    }
+}
+
+impl Drop for KeptHead {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(spare) = self.0.take() {
+            spare.give_back();
+        }
+    }
+}
+
+/// Memory for a head, empty while no call has it.
 #[derive(Default)]
 struct Spare {
-    text: String,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    head: RequestHead,
+    /// What the thread has besides, and how many these are.
+    others: Option<Box<Self>>,
+    depth: usize,
 }
 
 thread_local! {
-    static SPARE: RefCell<Vec<Spare>> = const { RefCell::new(Vec::new()) };
+    static SPARE: Cell<Option<Box<Spare>>> = const { Cell::new(None) };
 }
 
 impl Spare {
@@ -209,22 +244,34 @@ impl Spare {
     const MOST_FIELDS: usize = 64;
 
     #[inline]
-    fn take() -> Self {
-        SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+    fn take() -> Box<Self> {
+        let taken = SPARE.try_with(|first| {
+            let mut spare = first.take()?;
+            first.set(spare.others.take());
+            Some(spare)
+        });
+        taken.ok().flatten().unwrap_or_default()
     }
 
     #[inline]
-    fn give_back(mut self) {
-        if self.text.capacity() > Self::MOST_TEXT || self.fields.capacity() > Self::MOST_FIELDS {
+    fn give_back(mut self: Box<Self>) {
+        let head = &mut self.head;
+        if head.text.capacity() > Self::MOST_TEXT || head.fields.capacity() > Self::MOST_FIELDS {
             return;
         }
-        self.text.clear();
-        self.fields.clear();
+        head.method = Method::GET;
+        head.text.clear();
+        head.fields.clear();
+        head.extensions = Kept::Nothing;
         // A thread that ends has nothing to keep.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < Self::MOST {
-                spare.push(self);
+        let _ = SPARE.try_with(|first| {
+            let others = first.take();
+            self.depth = others.as_ref().map_or(0, |others| others.depth + 1);
+            if self.depth < Self::MOST {
+                self.others = others;
+                first.set(Some(self));
+            } else {
+                first.set(others);
             }
         });
     }
@@ -238,6 +285,10 @@ mod tests {
 
     #[derive(Clone, Debug, PartialEq)]
     struct Foreign(u8);
+
+    fn keep<B>(request: &Request<B>) -> KeptHead {
+        KeptHead::of(request, Protocol::Http, RequestContext::get(request.extensions()).cloned())
+    }
 
     #[test]
     fn rt_01_what_is_sent_again_is_what_was_sent() {
@@ -267,7 +318,7 @@ mod tests {
             request.headers_mut().insert(header::AUTHORIZATION, secret);
             let context = RequestContext::of(&mut request);
             for _ in 0..3 {
-                let kept = RequestHead::keep(&request, Protocol::Http);
+                let kept = keep(&request);
                 let again = kept.request(());
                 assert_eq!(again.uri(), request.uri(), "{uri}");
                 assert_eq!((again.method(), again.version()), (request.method(), request.version()));
@@ -276,7 +327,7 @@ mod tests {
                 assert_eq!(again.extensions().get(), Some(&Foreign(7)));
                 assert_eq!(kept.extension(), Some(&Foreign(7)));
                 assert!(RequestContext::get(again.extensions()).is_some());
-                assert!(!format!("{kept:?}").contains("s3cret"));
+                assert!(!format!("{:?}", *kept).contains("s3cret"));
             }
             drop(context);
         }
@@ -285,9 +336,9 @@ mod tests {
     #[test]
     fn a_context_alone_is_kept_too() {
         let mut request = Request::new(());
-        assert!(RequestHead::keep(&request, Protocol::Http).request(()).extensions().is_empty());
+        assert!(keep(&request).request(()).extensions().is_empty());
         RequestContext::of(&mut request);
-        let kept = RequestHead::keep(&request, Protocol::Http);
+        let kept = keep(&request);
         assert!(kept.extension::<RequestContext>().is_some());
         assert!(kept.extension::<Foreign>().is_none());
         assert!(RequestContext::get(kept.request(()).extensions()).is_some());
@@ -295,9 +346,8 @@ mod tests {
 
     #[test]
     fn rt_01_method_key_or_mark_say_that_it_may_be_sent_twice() {
-        let is_idempotent = |builder: http::request::Builder| {
-            RequestHead::keep(&builder.body(()).unwrap(), Protocol::Http).is_idempotent()
-        };
+        let is_idempotent =
+            |builder: http::request::Builder| keep(&builder.body(()).unwrap()).is_idempotent();
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
             assert!(is_idempotent(Request::builder().method(method)), "{method}");
         }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_core::{ClientLayer, Clock, Fault, Reason, Rejection, phase};
+use bartizan_core::{ClientLayer, Clock, Fault, Reason, Rejection, RequestContext, phase};
 use http::{HeaderName, Request};
 use rand::{SeedableRng, rngs::StdRng};
 use tower_layer::Layer;
@@ -249,7 +249,7 @@ impl Settings {
 impl<P> Shared<P> {
     /// Looks at a call that begins, and gives it a key if it is to have one.
     #[inline]
-    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Limits {
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (Limits, Option<RequestContext>) {
         if self.settings.mints_keys {
             give_key(request);
         }
@@ -258,9 +258,9 @@ impl<P> Shared<P> {
 
     /// Not even one attempt of a call can be made in time.
     #[cold]
-    pub(crate) fn refuse(&self, limits: &Limits) -> Rejection {
+    pub(crate) fn refuse(&self, context: Option<&RequestContext>) -> Rejection {
         self.telemetry.skipped(SkipReason::Deadline);
-        if let Some(context) = &limits.context {
+        if let Some(context) = context {
             context.event().record(EVENT_SKIPPED, SkipReason::Deadline.as_str());
         }
         self.too_late()

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::Entry};
 use rand::Rng;
 use uuid::{Builder, fmt::Hyphenated};
 
-use crate::{grpc, head::IDEMPOTENCY_KEY, scope, time::tokio_clock};
+use crate::{RequestHead, grpc, head::IDEMPOTENCY_KEY, scope, time::tokio_clock};
 
 /// What a layer is told of time, and of calls that are retries already.
 #[derive(Clone)]
@@ -25,8 +25,8 @@ pub(crate) struct Limits {
     pub(crate) protocol: Protocol,
     pub(crate) start: Instant,
     pub(crate) deadline: Option<Instant>,
-    /// The request that is served, or the call's own.
-    pub(crate) context: Option<RequestContext>,
+    /// That of the request that is served, where the scope knows it.
+    pub(crate) served: Option<RequestContext>,
     /// It is a retry already, of those who asked us.
     pub(crate) is_retry: bool,
 }
@@ -43,35 +43,40 @@ impl Bounds {
         }
     }
 
-    /// Looks at a call that begins.
+    /// Looks at a call that begins, and for the context of its own request.
     #[inline]
-    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Limits {
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (Limits, Option<RequestContext>) {
         let start = self.clock.now();
-        let own = RequestContext::get(request.extensions());
+        let own = RequestContext::get(request.extensions()).cloned();
         let served = scope::current();
         let mut deadline = self.total_timeout.and_then(|timeout| start.checked_add(timeout));
         let headers = request.headers();
         let mut is_retry = self.attempt_header.as_ref().is_some_and(|name| headers.contains_key(name));
-        for context in [own, served.as_ref()].into_iter().flatten() {
+        for context in [own.as_ref(), served.as_ref()].into_iter().flatten() {
             deadline = earlier(deadline, context.deadline().map(Deadline::instant));
             is_retry |= context.is_retry();
         }
-        let context = served.or_else(|| own.cloned());
         let protocol = Protocol::of(request);
         if protocol.is_grpc() {
             let own_timeout = grpc::timeout(headers).and_then(|timeout| start.checked_add(timeout));
             deadline = earlier(deadline, own_timeout);
             is_retry |= grpc::previous_attempts(headers) > 0;
         }
-        let limits = Limits { protocol, start, deadline, context, is_retry: is_retry && !self.nested };
+        let limits = Limits { protocol, start, deadline, served, is_retry: is_retry && !self.nested };
         if protocol.is_grpc() {
             limits.announce(self, start, request.headers_mut());
         }
-        limits
+        (limits, own)
     }
 }
 
 impl Limits {
+    /// The context whose wide event is told of the call with this head: that of the request that is served, or the
+    /// call's own.
+    pub(crate) fn context<'a>(&'a self, head: &'a RequestHead) -> Option<&'a RequestContext> {
+        self.served.as_ref().or_else(|| head.extension())
+    }
+
     /// Whether not even one attempt can be made in time.
     #[inline]
     pub(crate) fn leave_no_time(&self, bounds: &Bounds) -> bool {

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Instant};
 
 use bartizan_core::{Clock, GrpcCode, Protocol, Reason, Rejection};
-use http::{Response, StatusCode};
+use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::{
-    Attempt, AttemptOutcome, Budget, Decision, Policy, RequestHead, ResponseHead, body::Settle,
-    budget::Taken, grpc, policy::WallClock,
+    Attempt, AttemptOutcome, Budget, Decision, Policy, ResponseHead, body::Settle, budget::Taken, grpc,
+    head::KeptHead, policy::WallClock,
 };
 
 /// What a response is, as its head shows it.
@@ -24,9 +24,14 @@ pub(crate) enum Shown<'a> {
 
 impl<'a> Shown<'a> {
     #[inline]
-    pub(crate) fn by<R>(protocol: Protocol, response: &'a Response<R>) -> Self {
-        if !response.extensions().is_empty()
-            && let Some(rejection) = response.extensions().get::<Rejection>()
+    pub(crate) fn by(
+        protocol: Protocol,
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        extensions: &Extensions,
+    ) -> Self {
+        if !extensions.is_empty()
+            && let Some(rejection) = extensions.get::<Rejection>()
         {
             return if rejection.reason() == Reason::DeadlineExceeded {
                 Self::TimedOut
@@ -34,7 +39,6 @@ impl<'a> Shown<'a> {
                 Self::Refused
             };
         }
-        let (status, headers) = (response.status(), response.headers());
         let mut grpc = None;
         if protocol.is_grpc() {
             grpc = GrpcCode::from_headers(headers);
@@ -48,6 +52,12 @@ impl<'a> Shown<'a> {
 }
 
 impl ResponseHead<'_> {
+    /// Whether it is no failure, and its status says all.
+    #[inline]
+    pub(crate) fn is_plain_success(&self) -> bool {
+        self.grpc.is_none() && self.status.as_u16() < 400
+    }
+
     /// Whether the upstream did its work: what a budget of outcomes counts as success.
     #[inline]
     pub(crate) fn is_success(&self) -> bool {
@@ -63,7 +73,7 @@ pub(crate) struct Judge<'a, P> {
     pub(crate) policy: &'a Arc<P>,
     pub(crate) budget: &'a Budget,
     pub(crate) clock: &'a Clock,
-    pub(crate) head: &'a RequestHead,
+    pub(crate) head: &'a KeptHead,
     pub(crate) number: u32,
     pub(crate) start: Instant,
 }
@@ -75,7 +85,8 @@ impl<P: Policy> Judge<'_, P> {
         self.policy.decide(&Attempt {
             head: self.head,
             number: self.number,
-            elapsed: now.saturating_duration_since(self.start),
+            start: self.start,
+            now,
             wall: WallClock(&|| self.clock.wall()),
             outcome,
         })
@@ -86,15 +97,15 @@ impl<P: Policy> Judge<'_, P> {
     #[cold]
     pub(crate) fn settle_later(&self, now: Instant, status: StatusCode, taken: Taken) -> Settle {
         let (policy, budget, clock) = (Arc::clone(self.policy), self.budget.clone(), self.clock.clone());
-        let (number, elapsed) = (self.number, now.saturating_duration_since(self.start));
-        let head = RequestHead::keep(&self.head.request(()), self.head.protocol());
+        let (head, number, start) = (self.head.clone(), self.number, self.start);
         Box::new(move |trailers| {
             let code = GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown);
             let response = ResponseHead { status, headers: trailers, grpc: Some(code) };
             let attempt = Attempt {
                 head: &head,
                 number,
-                elapsed,
+                start,
+                now,
                 wall: WallClock(&|| clock.wall()),
                 outcome: AttemptOutcome::Response(response),
             };

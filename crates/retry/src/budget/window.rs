@@ -93,7 +93,8 @@ impl RatioBudget {
     /// A call was made.
     #[inline]
     pub fn deposit(&self, now: Instant) {
-        self.calls[stripe::of_thread() % STRIPES].slot(self.part(now)).add(self.part(now));
+        let part = self.part(now);
+        self.calls[stripe::of_thread() % STRIPES].slot(part).add(part);
     }
 
     /// Takes one retry; false when none is left. However many threads take at once, no more than the share is given.

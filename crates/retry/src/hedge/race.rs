@@ -10,11 +10,11 @@ use http::{Request, Response};
 
 use super::layer::Shared;
 use crate::{
-    AttemptOutcome, Attempts, Decision, Failure, Idempotent, Policy, Replay, ReplayBody, RequestHead,
-    SkipReason,
+    AttemptOutcome, Attempts, Decision, Failure, Idempotent, Policy, Replay, ReplayBody, SkipReason,
     body::Settle,
     budget::Taken,
     grpc,
+    head::KeptHead,
     limits::Limits,
     policy::Wait,
     replay::Standing,
@@ -25,7 +25,7 @@ use crate::{
 /// The state of one call.
 pub(super) struct Race<B, P> {
     shared: Arc<Shared<P>>,
-    head: RequestHead,
+    head: KeptHead,
     replay: Replay<B>,
     limits: Limits,
     sent: u32,
@@ -45,14 +45,8 @@ pub(super) enum Answer {
 }
 
 impl<B, P: Policy> Race<B, P> {
-    pub(super) fn new<T>(
-        shared: Arc<Shared<P>>,
-        request: &Request<T>,
-        replay: Replay<B>,
-        limits: Limits,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared<P>>, head: KeptHead, replay: Replay<B>, limits: Limits) -> Self {
         shared.telemetry.called();
-        let head = RequestHead::keep(request, limits.protocol);
         let may_repeat = if head.protocol().is_grpc() {
             shared.settings.all_grpc_calls || head.extension::<Idempotent>().is_some()
         } else {
@@ -114,7 +108,7 @@ impl<B, P: Policy> Race<B, P> {
     fn close(&mut self, reason: SkipReason) {
         self.is_closed = true;
         self.shared.telemetry.skipped(reason);
-        if let Some(context) = &self.limits.context {
+        if let Some(context) = self.limits.context(&self.head) {
             context.event().record(EVENT_SKIPPED, reason.as_str());
         }
     }
@@ -150,7 +144,12 @@ impl<B, P: Policy> Race<B, P> {
             self.measure(now);
         }
         let outcome = match result {
-            Ok(response) => match Shown::by(self.head.protocol(), response) {
+            Ok(response) => match Shown::by(
+                self.head.protocol(),
+                response.status(),
+                response.headers(),
+                response.extensions(),
+            ) {
                 Shown::Whole(head) => AttemptOutcome::Response(head),
                 Shown::TimedOut => AttemptOutcome::TimedOut,
                 Shown::Refused => {
@@ -229,7 +228,7 @@ impl<B, P: Policy> Race<B, P> {
         if let Ok(response) = result {
             response.extensions_mut().insert(Attempts(self.sent));
         }
-        if let Some(context) = &self.limits.context {
+        if let Some(context) = self.limits.context(&self.head) {
             context.event().record(EVENT_HEDGES, self.sent);
         }
     }

@@ -12,7 +12,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{HedgeFuture, layer::Shared, race::Race};
-use crate::{Policy, ReplayBody, RetryBody, replay::BoxError};
+use crate::{Policy, ReplayBody, RetryBody, head::KeptHead, replay::BoxError};
 
 /// The service of [`HedgeLayer`](crate::HedgeLayer).
 ///
@@ -45,14 +45,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let limits = self.shared.settings.bounds.begin(&mut request);
+        let (limits, own) = self.shared.settings.bounds.begin(&mut request);
+        let head = KeptHead::of(&request, limits.protocol, own);
         let (parts, body) = request.into_parts();
         let (body, replay) = ReplayBody::concurrent(body, self.shared.settings.replay_cap);
-        let request = Request::from_parts(parts, body);
-        let race = Race::new(Arc::clone(&self.shared), &request, replay, limits);
+        let race = Race::new(Arc::clone(&self.shared), head, replay, limits);
         // The instance that was polled ready is the one that is called; further copies wait for their own.
         let further = self.inner.clone();
-        HedgeFuture::new(self.inner.call(request), further, race)
+        HedgeFuture::new(self.inner.call(Request::from_parts(parts, body)), further, race)
     }
 }
 

@@ -5,7 +5,7 @@ mod standard;
 
 use std::{
     fmt,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bartizan_core::GrpcCode;
@@ -59,7 +59,8 @@ impl<F: Fn(&Attempt<'_>) -> Decision + Send + Sync + 'static> Policy for F {
 pub struct Attempt<'a> {
     pub(crate) head: &'a RequestHead,
     pub(crate) number: u32,
-    pub(crate) elapsed: Duration,
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
     pub(crate) wall: WallClock<'a>,
     pub(crate) outcome: AttemptOutcome<'a>,
 }
@@ -77,7 +78,7 @@ impl<'a> Attempt<'a> {
 
     /// The time since the call was made.
     pub fn elapsed(&self) -> Duration {
-        self.elapsed
+        self.now.saturating_duration_since(self.start)
     }
 
     /// What became of it.

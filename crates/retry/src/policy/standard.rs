@@ -118,12 +118,28 @@ impl StandardPolicy {
         Ok(self)
     }
 
-    #[inline]
-    fn http(&self, attempt: &Attempt<'_>, response: ResponseHead<'_>) -> Decision {
-        let status = response.status;
-        if status.as_u16() < 400 {
-            return Decision::Return;
+    #[inline(never)]
+    fn judge(&self, attempt: &Attempt<'_>) -> Decision {
+        match &attempt.outcome {
+            AttemptOutcome::Response(response) => match response.grpc {
+                None => self.http(attempt, response.status),
+                Some(code) => self.grpc(code, *response),
+            },
+            AttemptOutcome::Failed(failure) => self.failed(attempt.head, *failure),
+            AttemptOutcome::TimedOut => {
+                let head = attempt.head;
+                let may_repeat = if head.protocol().is_grpc() {
+                    self.codes.contains(&GrpcCode::DeadlineExceeded)
+                        || head.extension::<crate::Idempotent>().is_some()
+                } else {
+                    head.is_idempotent()
+                };
+                if_idempotent(may_repeat, RetryReason::Timeout)
+            }
         }
+    }
+
+    fn http(&self, attempt: &Attempt<'_>, status: StatusCode) -> Decision {
         match status {
             StatusCode::MISDIRECTED_REQUEST => {
                 return Decision::Retry(Again::new(RetryReason::Misdirected).once());
@@ -183,21 +199,9 @@ impl Policy for StandardPolicy {
     #[inline]
     fn decide(&self, attempt: &Attempt<'_>) -> Decision {
         match &attempt.outcome {
-            AttemptOutcome::Response(response) => match response.grpc {
-                None => self.http(attempt, *response),
-                Some(code) => self.grpc(code, *response),
-            },
-            AttemptOutcome::Failed(failure) => self.failed(attempt.head, *failure),
-            AttemptOutcome::TimedOut => {
-                let head = attempt.head;
-                let may_repeat = if head.protocol().is_grpc() {
-                    self.codes.contains(&GrpcCode::DeadlineExceeded)
-                        || head.extension::<crate::Idempotent>().is_some()
-                } else {
-                    head.is_idempotent()
-                };
-                if_idempotent(may_repeat, RetryReason::Timeout)
-            }
+            // Most calls succeed.
+            AttemptOutcome::Response(response) if response.is_plain_success() => Decision::Return,
+            _ => self.judge(attempt),
         }
     }
 }
