@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::Rejection;
-use http::{Extensions, Request, response::Parts};
+use bartizan_core::{Protocol, Rejection};
+use http::{Extensions, Request, Response, response::Parts};
 
 use crate::{
     Again, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RetryReason, SkipReason,
@@ -89,8 +89,23 @@ pub(crate) enum AfterResponse<B> {
 impl<B, P: Policy> Call<B, P> {
     #[inline]
     pub(crate) fn new(shared: Arc<Shared<P>>, head: KeptHead, replay: Replay<B>, limits: Limits) -> Self {
-        shared.telemetry.called();
         Self { shared, head, replay, limits, progress: None }
+    }
+
+    /// Whether `response` to the first attempt is a success that is returned as it is, as most are.
+    #[inline(always)]
+    pub(crate) fn passes<R>(&self, response: &Response<R>) -> bool {
+        let (settings, status) = (&self.shared.settings, response.status());
+        let passes = self.progress.is_none()
+            && self.head.protocol() == Protocol::Http
+            && response.extensions().is_empty()
+            && status.as_u16() < 500
+            && self.shared.policy.passes(status);
+        if passes {
+            settings.budget.called(self.now());
+            settings.budget.succeeded(Taken::default());
+        }
+        passes
     }
 
     fn now(&self) -> Instant {
@@ -307,7 +322,7 @@ impl<B, P: Policy> Call<B, P> {
             if before > 0 {
                 let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, before.into());
             }
-            self.limits.announce(&settings.bounds, now, headers);
+            let _ = self.limits.announce(&settings.bounds, now, headers);
         } else if let Some(name) = &settings.bounds.attempt_header {
             let _ = headers.try_insert(name.clone(), before.into());
         }

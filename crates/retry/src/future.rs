@@ -80,7 +80,38 @@ where
 {
     type Output = Result<Response<RetryBody<R>>, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let polled = match (this.state.project(), &*this.call) {
+            (StateProj::Attempt { inner }, Some((_, call))) => match inner.poll(cx) {
+                Poll::Ready(Ok(response)) if call.passes(&response) => {
+                    *this.call = None;
+                    let forward = |body| RetryBody::new(ResponseBody::forward(body), None);
+                    return Poll::Ready(Ok(response.map(forward)));
+                }
+                polled => Some(polled),
+            },
+            _ => None,
+        };
+        self.go_on(polled, cx)
+    }
+}
+
+impl<S, B, R, P> RetryFuture<S, S::Future, B, R, P>
+where
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>>,
+    S::Error: std::error::Error + 'static,
+    R: Body<Data: From<Bytes>>,
+    P: Policy,
+{
+    /// Does what is to be done, after the attempt that runs was `polled`, if one does.
+    #[inline(never)]
+    fn go_on(
+        self: Pin<&mut Self>,
+        mut polled: Option<Poll<Result<Response<R>, S::Error>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<RetryBody<R>>, S::Error>> {
         let mut this = self.project();
         loop {
             if let StateProj::Refuse { refusal } = this.state.as_mut().project() {
@@ -99,7 +130,7 @@ where
             };
             let next = match this.state.as_mut().project() {
                 // ## Attempt => Wait | Refuse
-                StateProj::Attempt { inner } => match inner.poll(cx) {
+                StateProj::Attempt { inner } => match polled.take().unwrap_or_else(|| inner.poll(cx)) {
                     Poll::Ready(Ok(response)) => {
                         let (mut parts, rest) = response.into_parts();
                         match call.after_response(&mut parts) {

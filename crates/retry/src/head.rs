@@ -3,7 +3,7 @@
 use std::{any::Any, cell::Cell, fmt, ops::Deref, str::FromStr};
 
 use bartizan_core::{Protocol, RequestContext};
-use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 
 /// The head of a call's request, as the first attempt sent it.
 ///
@@ -52,23 +52,37 @@ pub struct Idempotent;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl RequestHead {
-    #[inline]
-    fn fill<B>(&mut self, request: &Request<B>, protocol: Protocol, context: Option<RequestContext>) {
+    #[inline(always)]
+    fn fill<B>(&mut self, request: &Request<B>) {
         let uri = request.uri();
         self.text.push_str(uri.scheme_str().unwrap_or_default());
         self.target.scheme = self.text.len();
         self.text.push_str(uri.authority().map_or("", |authority| authority.as_str()));
         self.target.authority = self.text.len();
         self.text.push_str(uri.path_and_query().map_or("", |path| path.as_str()));
-        self.fields.extend(request.headers().iter().map(|(name, value)| (name.clone(), value.clone())));
+        // Seen on the way: to look for it takes longer.
+        let mut has_type = false;
+        self.fields.extend(request.headers().iter().map(|(name, value)| {
+            has_type |= *name == header::CONTENT_TYPE;
+            (name.clone(), value.clone())
+        }));
         self.method = request.method().clone();
         self.version = request.version();
-        self.protocol = protocol;
-        self.extensions = match (request.extensions().len(), context) {
+        self.protocol = if has_type { Protocol::of(request) } else { Protocol::default() };
+        let extensions = request.extensions();
+        self.extensions = match (extensions.len(), RequestContext::get(extensions)) {
             (0, _) => Kept::Nothing,
-            (1, Some(context)) => Kept::Context(context),
-            _ => Kept::All(request.extensions().clone()),
+            (1, Some(context)) => Kept::Context(context.clone()),
+            _ => Kept::All(extensions.clone()),
         };
+    }
+
+    fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        let mut value = Some(value);
+        // It takes the place of the first, and there is no other.
+        self.fields
+            .retain_mut(|(known, old)| *known != name || value.take().map(|value| *old = value).is_some());
+        self.fields.extend(value.map(|value| (name, value)));
     }
 
     /// The same request, with `body`.
@@ -144,6 +158,16 @@ impl RequestHead {
         }
     }
 
+    /// The request's own context.
+    #[inline]
+    pub(crate) fn context(&self) -> Option<&RequestContext> {
+        match &self.extensions {
+            Kept::Nothing => None,
+            Kept::Context(context) => Some(context),
+            Kept::All(extensions) => RequestContext::get(extensions),
+        }
+    }
+
     /// Whether the request may be sent twice although the first may have been processed: its method says so (RFC 9110
     /// section 9.2.2, and QUERY), it carries an `Idempotency-Key`, or it is marked as [`Idempotent`].
     pub fn is_idempotent(&self) -> bool {
@@ -179,12 +203,19 @@ impl fmt::Debug for RequestHead {
 pub(crate) struct KeptHead(Option<Box<Spare>>);
 
 impl KeptHead {
-    /// Keeps the head of `request`, whose protocol and own context these are.
-    #[inline]
-    pub(crate) fn of<B>(request: &Request<B>, protocol: Protocol, context: Option<RequestContext>) -> Self {
+    /// Keeps the head of `request`.
+    #[inline(always)]
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
         let mut spare = Spare::take();
-        spare.head.fill(request, protocol, context);
+        spare.head.fill(request);
         Self(Some(spare))
+    }
+
+    /// Keeps this header too, instead of any other of that name.
+    pub(crate) fn insert(&mut self, name: HeaderName, value: HeaderValue) {
+        if let Some(spare) = &mut self.0 {
+            spare.head.insert(name, value);
+        }
     }
 }
 
@@ -279,16 +310,10 @@ impl Spare {
 
 #[cfg(test)]
 mod tests {
-    use http::header;
-
     use super::*;
 
     #[derive(Clone, Debug, PartialEq)]
     struct Foreign(u8);
-
-    fn keep<B>(request: &Request<B>) -> KeptHead {
-        KeptHead::of(request, Protocol::Http, RequestContext::get(request.extensions()).cloned())
-    }
 
     #[test]
     fn rt_01_what_is_sent_again_is_what_was_sent() {
@@ -318,7 +343,7 @@ mod tests {
             request.headers_mut().insert(header::AUTHORIZATION, secret);
             let context = RequestContext::of(&mut request);
             for _ in 0..3 {
-                let kept = keep(&request);
+                let kept = KeptHead::of(&request);
                 let again = kept.request(());
                 assert_eq!(again.uri(), request.uri(), "{uri}");
                 assert_eq!((again.method(), again.version()), (request.method(), request.version()));
@@ -334,11 +359,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_instead_takes_the_place_of_all_that_had_the_name() {
+        let mut request =
+            Request::builder().header("x-a", "1").header("x-b", "2").header("x-a", "3").body(()).unwrap();
+        let mut kept = KeptHead::of(&request);
+        for (name, value) in [("x-a", "4"), ("x-c", "5")] {
+            let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+            kept.insert(name.clone(), value.clone());
+            request.headers_mut().insert(name, value);
+        }
+        assert_eq!(kept.request(()).headers(), request.headers());
+    }
+
+    #[test]
+    fn the_protocol_is_that_of_the_request() {
+        for (content_type, expected) in [("application/grpc", Protocol::Grpc), ("text/plain", Protocol::Http)]
+        {
+            let request = Request::builder().header(header::CONTENT_TYPE, content_type).body(()).unwrap();
+            assert_eq!(KeptHead::of(&request).protocol(), expected);
+            assert_eq!(Protocol::of(&request), expected);
+        }
+        assert_eq!(KeptHead::of(&Request::new(())).protocol(), Protocol::of(&Request::new(())));
+    }
+
+    #[test]
     fn a_context_alone_is_kept_too() {
         let mut request = Request::new(());
-        assert!(keep(&request).request(()).extensions().is_empty());
+        assert!(KeptHead::of(&request).request(()).extensions().is_empty());
         RequestContext::of(&mut request);
-        let kept = keep(&request);
+        let kept = KeptHead::of(&request);
         assert!(kept.extension::<RequestContext>().is_some());
         assert!(kept.extension::<Foreign>().is_none());
         assert!(RequestContext::get(kept.request(()).extensions()).is_some());
@@ -347,7 +396,7 @@ mod tests {
     #[test]
     fn rt_01_method_key_or_mark_say_that_it_may_be_sent_twice() {
         let is_idempotent =
-            |builder: http::request::Builder| keep(&builder.body(()).unwrap()).is_idempotent();
+            |builder: http::request::Builder| KeptHead::of(&builder.body(()).unwrap()).is_idempotent();
         for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"] {
             assert!(is_idempotent(Request::builder().method(method)), "{method}");
         }

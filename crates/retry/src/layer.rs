@@ -15,6 +15,7 @@ use tower_layer::Layer;
 use crate::{
     Backoff, Budget, ConfigError, Policy, SkipReason, StandardPolicy,
     config::checked_name,
+    head::KeptHead,
     limits::{Bounds, Limits, give_key},
     service::Retry,
     telemetry::{EVENT_SKIPPED, Target, Telemetry},
@@ -248,8 +249,8 @@ impl Settings {
 
 impl<P> Shared<P> {
     /// Looks at a call that begins, and gives it a key if it is to have one.
-    #[inline]
-    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (Limits, Option<RequestContext>) {
+    #[inline(always)]
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (KeptHead, Limits) {
         if self.settings.mints_keys {
             give_key(request);
         }

@@ -7,7 +7,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::Entry};
 use rand::Rng;
 use uuid::{Builder, fmt::Hyphenated};
 
-use crate::{RequestHead, grpc, head::IDEMPOTENCY_KEY, scope, time::tokio_clock};
+use crate::{
+    RequestHead, grpc,
+    head::{IDEMPOTENCY_KEY, KeptHead},
+    scope,
+    time::tokio_clock,
+};
 
 /// What a layer is told of time, and of calls that are retries already.
 #[derive(Clone)]
@@ -22,7 +27,6 @@ pub(crate) struct Bounds {
 
 /// What holds for all attempts of a call.
 pub(crate) struct Limits {
-    pub(crate) protocol: Protocol,
     pub(crate) start: Instant,
     pub(crate) deadline: Option<Instant>,
     /// That of the request that is served, where the scope knows it.
@@ -43,30 +47,30 @@ impl Bounds {
         }
     }
 
-    /// Looks at a call that begins, and for the context of its own request.
-    #[inline]
-    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (Limits, Option<RequestContext>) {
+    /// Looks at a call that begins, and keeps its head as the first attempt sends it.
+    #[inline(always)]
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (KeptHead, Limits) {
+        let mut head = KeptHead::of(request);
         let start = self.clock.now();
-        let own = RequestContext::get(request.extensions()).cloned();
+        let mut limits = Limits {
+            start,
+            deadline: self.total_timeout.and_then(|timeout| start.checked_add(timeout)),
+            served: None,
+            is_retry: self.attempt_header.as_ref().is_some_and(|name| request.headers().contains_key(name)),
+        };
+        if let Some(own) = head.context() {
+            limits.heed(own);
+        }
         let served = scope::current();
-        let mut deadline = self.total_timeout.and_then(|timeout| start.checked_add(timeout));
-        let headers = request.headers();
-        let mut is_retry = self.attempt_header.as_ref().is_some_and(|name| headers.contains_key(name));
-        for context in [own.as_ref(), served.as_ref()].into_iter().flatten() {
-            deadline = earlier(deadline, context.deadline().map(Deadline::instant));
-            is_retry |= context.is_retry();
+        if let Some(served) = &served {
+            limits.heed(served);
         }
-        let protocol = Protocol::of(request);
-        if protocol.is_grpc() {
-            let own_timeout = grpc::timeout(headers).and_then(|timeout| start.checked_add(timeout));
-            deadline = earlier(deadline, own_timeout);
-            is_retry |= grpc::previous_attempts(headers) > 0;
+        limits.served = served;
+        if head.protocol().is_grpc() {
+            limits.heed_metadata(self, request.headers_mut(), &mut head);
         }
-        let limits = Limits { protocol, start, deadline, served, is_retry: is_retry && !self.nested };
-        if protocol.is_grpc() {
-            limits.announce(self, start, request.headers_mut());
-        }
-        (limits, own)
+        limits.is_retry &= !self.nested;
+        (head, limits)
     }
 }
 
@@ -74,7 +78,24 @@ impl Limits {
     /// The context whose wide event is told of the call with this head: that of the request that is served, or the
     /// call's own.
     pub(crate) fn context<'a>(&'a self, head: &'a RequestHead) -> Option<&'a RequestContext> {
-        self.served.as_ref().or_else(|| head.extension())
+        self.served.as_ref().or_else(|| head.context())
+    }
+
+    #[inline]
+    fn heed(&mut self, context: &RequestContext) {
+        self.deadline = earlier(self.deadline, context.deadline().map(Deadline::instant));
+        self.is_retry |= context.is_retry();
+    }
+
+    /// What the metadata of a gRPC call says, and what it is to say to the server.
+    #[inline(never)]
+    fn heed_metadata(&mut self, bounds: &Bounds, headers: &mut HeaderMap, head: &mut KeptHead) {
+        let own_timeout = grpc::timeout(headers).and_then(|timeout| self.start.checked_add(timeout));
+        self.deadline = earlier(self.deadline, own_timeout);
+        self.is_retry |= grpc::previous_attempts(headers) > 0;
+        if let Some(timeout) = self.announce(bounds, self.start, headers) {
+            head.insert(grpc::TIMEOUT, timeout);
+        }
     }
 
     /// Whether not even one attempt can be made in time.
@@ -101,13 +122,21 @@ impl Limits {
         }
     }
 
-    /// Tells the server of a gRPC call how long this attempt may take. What the caller said stays when it is shorter.
-    pub(crate) fn announce(&self, bounds: &Bounds, now: Instant, headers: &mut HeaderMap) {
-        let Some((end, _)) = self.of_attempt(bounds, now) else { return };
+    /// Tells the server of a gRPC call how long this attempt may take, and says what it was told. What the caller said
+    /// stays when it is shorter.
+    pub(crate) fn announce(
+        &self,
+        bounds: &Bounds,
+        now: Instant,
+        headers: &mut HeaderMap,
+    ) -> Option<HeaderValue> {
+        let (end, _) = self.of_attempt(bounds, now)?;
         let left = end.saturating_duration_since(now);
-        if grpc::timeout(headers).is_none_or(|own| own > left) {
-            let _ = headers.try_insert(grpc::TIMEOUT, grpc::timeout_value(left));
+        if grpc::timeout(headers).is_some_and(|own| own <= left) {
+            return None;
         }
+        let timeout = grpc::timeout_value(left);
+        headers.try_insert(grpc::TIMEOUT, timeout.clone()).is_ok().then_some(timeout)
     }
 }
 

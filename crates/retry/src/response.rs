@@ -52,12 +52,6 @@ impl<'a> Shown<'a> {
 }
 
 impl ResponseHead<'_> {
-    /// Whether it is no failure, and its status says all.
-    #[inline]
-    pub(crate) fn is_plain_success(&self) -> bool {
-        self.grpc.is_none() && self.status.as_u16() < 400
-    }
-
     /// Whether the upstream did its work: what a budget of outcomes counts as success.
     #[inline]
     pub(crate) fn is_success(&self) -> bool {

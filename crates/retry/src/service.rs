@@ -11,9 +11,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{
-    Policy, ReplayBody, RetryBody, RetryFuture, call::Call, head::KeptHead, layer::Shared, replay::BoxError,
-};
+use crate::{Policy, ReplayBody, RetryBody, RetryFuture, call::Call, layer::Shared, replay::BoxError};
 
 /// The service of [`RetryLayer`](crate::RetryLayer).
 ///
@@ -47,18 +45,19 @@ where
 
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (limits, own) = self.shared.begin(&mut request);
+        let (head, limits) = self.shared.begin(&mut request);
         if limits.leave_no_time(&self.shared.settings.bounds) {
-            let context = limits.served.or(own);
-            return RetryFuture::refuse(self.shared.refuse(context.as_ref()), Face::of(&request));
+            return RetryFuture::refuse(self.shared.refuse(limits.context(&head)), Face::of(&request));
         }
-        let head = KeptHead::of(&request, limits.protocol, own);
         let (parts, body) = request.into_parts();
         let (body, replay) = ReplayBody::new(body, self.shared.settings.replay_cap);
-        let call = Call::new(Arc::clone(&self.shared), head, replay, limits);
+        self.shared.telemetry.called();
         // The instance that was polled ready is the one that is called; further attempts wait for their own.
         let further = self.inner.clone();
-        RetryFuture::new(self.inner.call(Request::from_parts(parts, body)), further, call)
+        let first = self.inner.call(Request::from_parts(parts, body));
+        // Put together last, where it stays: what is there while the inner service runs is moved after it.
+        let call = Call::new(Arc::clone(&self.shared), head, replay, limits);
+        RetryFuture::new(first, further, call)
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{HedgeFuture, layer::Shared, race::Race};
-use crate::{Policy, ReplayBody, RetryBody, head::KeptHead, replay::BoxError};
+use crate::{Policy, ReplayBody, RetryBody, replay::BoxError};
 
 /// The service of [`HedgeLayer`](crate::HedgeLayer).
 ///
@@ -45,8 +45,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (limits, own) = self.shared.settings.bounds.begin(&mut request);
-        let head = KeptHead::of(&request, limits.protocol, own);
+        let (head, limits) = self.shared.settings.bounds.begin(&mut request);
         let (parts, body) = request.into_parts();
         let (body, replay) = ReplayBody::concurrent(body, self.shared.settings.replay_cap);
         let race = Race::new(Arc::clone(&self.shared), head, replay, limits);

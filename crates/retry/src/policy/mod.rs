@@ -44,8 +44,18 @@ use crate::{Failure, RequestHead};
 /// # let _ = layer;
 /// ```
 pub trait Policy: Send + Sync + 'static {
-    /// What is done about this attempt. Called once for each that has an outcome, successes included.
+    /// What is done about this attempt. Called once for each that has an outcome, successes included, unless it
+    /// [passes](Self::passes).
     fn decide(&self, attempt: &Attempt<'_>) -> Decision;
+
+    /// Whether an HTTP response with this status is returned whatever else there is to say of it. One that is need not
+    /// be shown to [`decide`](Self::decide), which most calls then save. Never asked for gRPC.
+    ///
+    /// Default: none is, so that all are shown.
+    fn passes(&self, status: StatusCode) -> bool {
+        let _ = status;
+        false
+    }
 }
 
 impl<F: Fn(&Attempt<'_>) -> Decision + Send + Sync + 'static> Policy for F {

@@ -118,28 +118,10 @@ impl StandardPolicy {
         Ok(self)
     }
 
-    #[inline(never)]
-    fn judge(&self, attempt: &Attempt<'_>) -> Decision {
-        match &attempt.outcome {
-            AttemptOutcome::Response(response) => match response.grpc {
-                None => self.http(attempt, response.status),
-                Some(code) => self.grpc(code, *response),
-            },
-            AttemptOutcome::Failed(failure) => self.failed(attempt.head, *failure),
-            AttemptOutcome::TimedOut => {
-                let head = attempt.head;
-                let may_repeat = if head.protocol().is_grpc() {
-                    self.codes.contains(&GrpcCode::DeadlineExceeded)
-                        || head.extension::<crate::Idempotent>().is_some()
-                } else {
-                    head.is_idempotent()
-                };
-                if_idempotent(may_repeat, RetryReason::Timeout)
-            }
-        }
-    }
-
     fn http(&self, attempt: &Attempt<'_>, status: StatusCode) -> Decision {
+        if self.passes(status) {
+            return Decision::Return;
+        }
         match status {
             StatusCode::MISDIRECTED_REQUEST => {
                 return Decision::Retry(Again::new(RetryReason::Misdirected).once());
@@ -196,13 +178,29 @@ fn if_idempotent(idempotent: bool, reason: RetryReason) -> Decision {
 }
 
 impl Policy for StandardPolicy {
-    #[inline]
     fn decide(&self, attempt: &Attempt<'_>) -> Decision {
         match &attempt.outcome {
-            // Most calls succeed.
-            AttemptOutcome::Response(response) if response.is_plain_success() => Decision::Return,
-            _ => self.judge(attempt),
+            AttemptOutcome::Response(response) => match response.grpc {
+                None => self.http(attempt, response.status),
+                Some(code) => self.grpc(code, *response),
+            },
+            AttemptOutcome::Failed(failure) => self.failed(attempt.head, *failure),
+            AttemptOutcome::TimedOut => {
+                let head = attempt.head;
+                let may_repeat = if head.protocol().is_grpc() {
+                    self.codes.contains(&GrpcCode::DeadlineExceeded)
+                        || head.extension::<crate::Idempotent>().is_some()
+                } else {
+                    head.is_idempotent()
+                };
+                if_idempotent(may_repeat, RetryReason::Timeout)
+            }
         }
+    }
+
+    #[inline]
+    fn passes(&self, status: StatusCode) -> bool {
+        status.as_u16() < 400
     }
 }
 

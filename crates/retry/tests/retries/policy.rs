@@ -18,7 +18,7 @@ use bartizan_testkit::TestBody;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 
-use crate::support::{Answer, SECOND, Upstream, fail, get, post, response, status, status_with};
+use crate::support::{Answer, SECOND, Upstream, fail, get, grpc, post, response, status, status_with};
 
 fn quick() -> RetryLayer {
     RetryLayer::new().with_backoff(Backoff::none())
@@ -329,4 +329,52 @@ fn lay_06_what_cannot_work_is_refused_with_its_field() {
         ]
     );
     assert_eq!(<RetryLayer as ClientLayer>::Phase::NAME, "retry");
+}
+
+/// Notes what it is shown, and lets pass what is below a status.
+struct Watching {
+    shown: Arc<AtomicU32>,
+    below: u16,
+}
+
+impl Policy for Watching {
+    fn decide(&self, _: &Attempt<'_>) -> Decision {
+        self.shown.fetch_add(1, Ordering::Relaxed);
+        Decision::Return
+    }
+
+    fn passes(&self, status: StatusCode) -> bool {
+        status.as_u16() < self.below
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_is_shown_what_it_does_not_let_pass_and_of_grpc_everything() {
+    let answers = || [status(200), status(302), status(404)];
+    for (below, expected) in [(0, 3), (300, 2), (400, 1)] {
+        let shown = Arc::new(AtomicU32::new(0));
+        let layer = quick().with_policy(Watching { shown: Arc::clone(&shown), below });
+        let upstream = Upstream::new(answers());
+        for status in [200, 302, 404] {
+            assert_eq!(upstream.send(&layer, get()).await.unwrap().status(), status);
+        }
+        assert_eq!(shown.load(Ordering::Relaxed), expected, "all but those below {below}");
+    }
+
+    let shown = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&shown);
+    let layer = quick().with_policy(move |_: &Attempt<'_>| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Decision::Return
+    });
+    let upstream = Upstream::new(answers());
+    for _ in answers() {
+        upstream.send(&layer, get()).await.unwrap();
+    }
+    assert_eq!(shown.load(Ordering::Relaxed), 3, "a closure is shown all");
+
+    let shown = Arc::new(AtomicU32::new(0));
+    let layer = quick().with_policy(Watching { shown: Arc::clone(&shown), below: 600 });
+    Upstream::new([grpc("0", &[])]).send(&layer, crate::support::call()).await.unwrap();
+    assert_eq!(shown.load(Ordering::Relaxed), 1);
 }
