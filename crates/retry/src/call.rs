@@ -25,16 +25,16 @@ use crate::{
 
 /// The state of one call.
 pub(crate) struct Call<B, P> {
-    shared: Arc<Shared<P>>,
-    head: KeptHead,
-    replay: Replay<B>,
-    limits: Limits,
+    pub(crate) shared: Arc<Shared<P>>,
+    pub(crate) head: KeptHead,
+    pub(crate) replay: Replay<B>,
+    pub(crate) limits: Limits,
     /// `None` while there is no attempt but the first. Boxed: most calls need no other.
-    progress: Option<Box<Progress>>,
+    pub(crate) progress: Option<Box<Progress>>,
 }
 
 /// What became of the attempts so far.
-struct Progress {
+pub(crate) struct Progress {
     /// All that were sent.
     sent: u32,
     /// Those that count: transparent retries do not.
@@ -87,23 +87,17 @@ pub(crate) enum AfterResponse<B> {
 }
 
 impl<B, P: Policy> Call<B, P> {
-    #[inline]
-    pub(crate) fn new(shared: Arc<Shared<P>>, head: KeptHead, replay: Replay<B>, limits: Limits) -> Self {
-        Self { shared, head, replay, limits, progress: None }
-    }
-
     /// Whether `response` to the first attempt is a success that is returned as it is, as most are.
     #[inline(always)]
     pub(crate) fn passes<R>(&self, response: &Response<R>) -> bool {
         let (settings, status) = (&self.shared.settings, response.status());
         let passes = self.progress.is_none()
             && self.head.protocol() == Protocol::Http
-            && response.extensions().is_empty()
+            && (response.extensions().is_empty() || response.extensions().get::<Rejection>().is_none())
             && status.as_u16() < 500
             && self.shared.policy.passes(status);
         if passes {
-            settings.budget.called(self.now());
-            settings.budget.succeeded(Taken::default());
+            settings.budget.called_and_succeeded(|| self.now());
         }
         passes
     }
@@ -322,7 +316,7 @@ impl<B, P: Policy> Call<B, P> {
             if before > 0 {
                 let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, before.into());
             }
-            let _ = self.limits.announce(&settings.bounds, now, headers);
+            self.limits.announce(&settings.bounds, now, headers);
         } else if let Some(name) = &settings.bounds.attempt_header {
             let _ = headers.try_insert(name.clone(), before.into());
         }

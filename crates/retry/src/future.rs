@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,9 +17,12 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use crate::{
-    Policy, ReplayBody, RetryBody,
+    Policy, Replay, ReplayBody, RetryBody,
     call::{AfterResponse, Call, Next},
     drain::Drain,
+    head::KeptHead,
+    layer::Shared,
+    limits::Limits,
 };
 
 pin_project! {
@@ -46,9 +50,21 @@ pin_project! {
 }
 
 impl<S, F, B, R, P> RetryFuture<S, F, B, R, P> {
-    #[inline]
-    pub(crate) fn new(inner: F, further: S, call: Call<B, P>) -> Self {
-        Self { state: State::Attempt { inner }, timer: None, call: Some((further, call)) }
+    /// The call is put together where it stays: most of what a call costs are such moves.
+    #[inline(always)]
+    pub(crate) fn new(
+        inner: F,
+        further: S,
+        shared: Arc<Shared<P>>,
+        head: KeptHead,
+        replay: Replay<B>,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            state: State::Attempt { inner },
+            timer: None,
+            call: Some((further, Call { shared, head, replay, limits, progress: None })),
+        }
     }
 
     #[cold]
@@ -87,8 +103,9 @@ where
             (StateProj::Attempt { inner }, Some((_, call))) => match inner.poll(cx) {
                 Poll::Ready(Ok(response)) if call.passes(&response) => {
                     *this.call = None;
-                    let forward = |body| RetryBody::new(ResponseBody::forward(body), None);
-                    return Poll::Ready(Ok(response.map(forward)));
+                    let (parts, body) = response.into_parts();
+                    let body = RetryBody::new(ResponseBody::forward(body), None);
+                    return Poll::Ready(Ok(Response::from_parts(parts, body)));
                 }
                 polled => Some(polled),
             },

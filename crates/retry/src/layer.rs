@@ -19,6 +19,7 @@ use crate::{
     limits::{Bounds, Limits, give_key},
     service::Retry,
     telemetry::{EVENT_SKIPPED, Target, Telemetry},
+    time::Time,
 };
 
 pub(crate) const LAYER: &str = "retry";
@@ -197,7 +198,7 @@ impl<P> RetryLayer<P> {
 
     /// Where time comes from. Default: tokio's clock, which a test may pause; waiting is by that in any case.
     pub fn with_clock(self, clock: Clock) -> Self {
-        self.with(|settings| settings.bounds.clock = clock)
+        self.with(|settings| settings.bounds.clock = Time::Injected(clock))
     }
 
     /// Makes the random part of the waits the same in each run: for tests.

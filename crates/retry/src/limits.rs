@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bartizan_core::{Clock, Deadline, Protocol, RequestContext};
+use bartizan_core::{Deadline, Protocol, RequestContext};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::Entry};
 use rand::Rng;
 use uuid::{Builder, fmt::Hyphenated};
@@ -11,7 +11,7 @@ use crate::{
     RequestHead, grpc,
     head::{IDEMPOTENCY_KEY, KeptHead},
     scope,
-    time::tokio_clock,
+    time::Time,
 };
 
 /// What a layer is told of time, and of calls that are retries already.
@@ -22,7 +22,7 @@ pub(crate) struct Bounds {
     pub(crate) min_remaining: Duration,
     pub(crate) attempt_header: Option<HeaderName>,
     pub(crate) nested: bool,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Time,
 }
 
 /// What holds for all attempts of a call.
@@ -43,7 +43,7 @@ impl Bounds {
             min_remaining: Duration::from_millis(5),
             attempt_header: None,
             nested: false,
-            clock: tokio_clock(),
+            clock: Time::default(),
         }
     }
 
@@ -51,26 +51,73 @@ impl Bounds {
     #[inline(always)]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (KeptHead, Limits) {
         let mut head = KeptHead::of(request);
-        let start = self.clock.now();
-        let mut limits = Limits {
-            start,
-            deadline: self.total_timeout.and_then(|timeout| start.checked_add(timeout)),
-            served: None,
-            is_retry: self.attempt_header.as_ref().is_some_and(|name| request.headers().contains_key(name)),
+        let (start, served) = (self.clock.now(), scope::current());
+        let mut deadline = self.total_timeout.and_then(|timeout| start.checked_add(timeout));
+        let mut is_retry =
+            self.attempt_header.as_ref().is_some_and(|name| request.headers().contains_key(name));
+        let mut heed = |context: &RequestContext| {
+            deadline = earlier(deadline, context.deadline().map(Deadline::instant));
+            is_retry |= context.is_retry();
         };
         if let Some(own) = head.context() {
-            limits.heed(own);
+            heed(own);
         }
-        let served = scope::current();
         if let Some(served) = &served {
-            limits.heed(served);
+            heed(served);
         }
-        limits.served = served;
         if head.protocol().is_grpc() {
-            limits.heed_metadata(self, request.headers_mut(), &mut head);
+            // Taken and given back: what is lent to a function stands in memory for all calls.
+            (head, deadline, is_retry) =
+                self.heed_metadata(request.headers_mut(), head, start, deadline, is_retry);
         }
-        limits.is_retry &= !self.nested;
-        (head, limits)
+        (head, Limits { start, deadline, served, is_retry: is_retry && !self.nested })
+    }
+
+    /// Heeds what the metadata of a gRPC call says, and adds what it is to say to the server.
+    #[inline(never)]
+    fn heed_metadata(
+        &self,
+        headers: &mut HeaderMap,
+        mut head: KeptHead,
+        start: Instant,
+        deadline: Option<Instant>,
+        is_retry: bool,
+    ) -> (KeptHead, Option<Instant>, bool) {
+        let own_timeout = grpc::timeout(headers).and_then(|timeout| start.checked_add(timeout));
+        let deadline = earlier(deadline, own_timeout);
+        if let Some(timeout) = self.announce(deadline, start, headers) {
+            head.insert(grpc::TIMEOUT, timeout);
+        }
+        (head, deadline, is_retry || grpc::previous_attempts(headers) > 0)
+    }
+
+    /// When an attempt that begins now must be done, if ever, in a call with this deadline; and whether that is the end
+    /// of the call.
+    fn of_attempt(&self, deadline: Option<Instant>, now: Instant) -> Option<(Instant, bool)> {
+        let attempt = self.attempt_timeout.and_then(|timeout| now.checked_add(timeout));
+        match (attempt, deadline) {
+            (Some(attempt), Some(deadline)) if attempt < deadline => Some((attempt, false)),
+            (_, Some(deadline)) => Some((deadline, true)),
+            (Some(attempt), None) => Some((attempt, false)),
+            (None, None) => None,
+        }
+    }
+
+    /// Tells the server of a gRPC call with this deadline how long the attempt that begins now may take, and says what it
+    /// was told. What the caller said stays when it is shorter.
+    fn announce(
+        &self,
+        deadline: Option<Instant>,
+        now: Instant,
+        headers: &mut HeaderMap,
+    ) -> Option<HeaderValue> {
+        let (end, _) = self.of_attempt(deadline, now)?;
+        let left = end.saturating_duration_since(now);
+        if grpc::timeout(headers).is_some_and(|own| own <= left) {
+            return None;
+        }
+        let timeout = grpc::timeout_value(left);
+        headers.try_insert(grpc::TIMEOUT, timeout.clone()).is_ok().then_some(timeout)
     }
 }
 
@@ -79,23 +126,6 @@ impl Limits {
     /// call's own.
     pub(crate) fn context<'a>(&'a self, head: &'a RequestHead) -> Option<&'a RequestContext> {
         self.served.as_ref().or_else(|| head.context())
-    }
-
-    #[inline]
-    fn heed(&mut self, context: &RequestContext) {
-        self.deadline = earlier(self.deadline, context.deadline().map(Deadline::instant));
-        self.is_retry |= context.is_retry();
-    }
-
-    /// What the metadata of a gRPC call says, and what it is to say to the server.
-    #[inline(never)]
-    fn heed_metadata(&mut self, bounds: &Bounds, headers: &mut HeaderMap, head: &mut KeptHead) {
-        let own_timeout = grpc::timeout(headers).and_then(|timeout| self.start.checked_add(timeout));
-        self.deadline = earlier(self.deadline, own_timeout);
-        self.is_retry |= grpc::previous_attempts(headers) > 0;
-        if let Some(timeout) = self.announce(bounds, self.start, headers) {
-            head.insert(grpc::TIMEOUT, timeout);
-        }
     }
 
     /// Whether not even one attempt can be made in time.
@@ -111,32 +141,13 @@ impl Limits {
     }
 
     /// When an attempt that begins now must be done, if ever; and whether that is the end of the call.
-    #[inline]
     pub(crate) fn of_attempt(&self, bounds: &Bounds, now: Instant) -> Option<(Instant, bool)> {
-        let attempt = bounds.attempt_timeout.and_then(|timeout| now.checked_add(timeout));
-        match (attempt, self.deadline) {
-            (Some(attempt), Some(deadline)) if attempt < deadline => Some((attempt, false)),
-            (_, Some(deadline)) => Some((deadline, true)),
-            (Some(attempt), None) => Some((attempt, false)),
-            (None, None) => None,
-        }
+        bounds.of_attempt(self.deadline, now)
     }
 
-    /// Tells the server of a gRPC call how long this attempt may take, and says what it was told. What the caller said
-    /// stays when it is shorter.
-    pub(crate) fn announce(
-        &self,
-        bounds: &Bounds,
-        now: Instant,
-        headers: &mut HeaderMap,
-    ) -> Option<HeaderValue> {
-        let (end, _) = self.of_attempt(bounds, now)?;
-        let left = end.saturating_duration_since(now);
-        if grpc::timeout(headers).is_some_and(|own| own <= left) {
-            return None;
-        }
-        let timeout = grpc::timeout_value(left);
-        headers.try_insert(grpc::TIMEOUT, timeout.clone()).is_ok().then_some(timeout)
+    /// Tells the server of a gRPC call how long this attempt may take. What the caller said stays when it is shorter.
+    pub(crate) fn announce(&self, bounds: &Bounds, now: Instant, headers: &mut HeaderMap) {
+        let _ = bounds.announce(self.deadline, now, headers);
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bartizan_core::{Clock, GrpcCode, Protocol, Reason, Rejection};
+use bartizan_core::{GrpcCode, Protocol, Reason, Rejection};
 use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::{
     Attempt, AttemptOutcome, Budget, Decision, Policy, ResponseHead, body::Settle, budget::Taken, grpc,
-    head::KeptHead, policy::WallClock,
+    head::KeptHead, policy::WallClock, time::Time,
 };
 
 /// What a response is, as its head shows it.
@@ -66,7 +66,7 @@ impl ResponseHead<'_> {
 pub(crate) struct Judge<'a, P> {
     pub(crate) policy: &'a Arc<P>,
     pub(crate) budget: &'a Budget,
-    pub(crate) clock: &'a Clock,
+    pub(crate) clock: &'a Time,
     pub(crate) head: &'a KeptHead,
     pub(crate) number: u32,
     pub(crate) start: Instant,

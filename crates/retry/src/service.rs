@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{Policy, ReplayBody, RetryBody, RetryFuture, call::Call, layer::Shared, replay::BoxError};
+use crate::{Policy, ReplayBody, RetryBody, RetryFuture, layer::Shared, replay::BoxError};
 
 /// The service of [`RetryLayer`](crate::RetryLayer).
 ///
@@ -51,13 +51,12 @@ where
         }
         let (parts, body) = request.into_parts();
         let (body, replay) = ReplayBody::new(body, self.shared.settings.replay_cap);
+        let request = Request::from_parts(parts, body);
         self.shared.telemetry.called();
         // The instance that was polled ready is the one that is called; further attempts wait for their own.
         let further = self.inner.clone();
-        let first = self.inner.call(Request::from_parts(parts, body));
-        // Put together last, where it stays: what is there while the inner service runs is moved after it.
-        let call = Call::new(Arc::clone(&self.shared), head, replay, limits);
-        RetryFuture::new(first, further, call)
+        let first = self.inner.call(request);
+        RetryFuture::new(first, further, Arc::clone(&self.shared), head, replay, limits)
     }
 }
 

@@ -1,22 +1,32 @@
-//! The clock that tokio sleeps by.
+//! Where time comes from.
 
 use std::time::{Instant, SystemTime};
 
-use bartizan_core::{Clock, TimeSource};
+use bartizan_core::Clock;
 
-/// tokio's clock, which a test may pause.
-pub(crate) fn tokio_clock() -> Clock {
-    Clock::new(TokioTime)
+/// The source of time of a layer.
+#[derive(Clone, Default)]
+pub(crate) enum Time {
+    /// tokio's clock, which a test may pause, and by which all waiting is done. No `Clock`, which would be called
+    /// through a pointer for each reading.
+    #[default]
+    Tokio,
+    Injected(Clock),
 }
 
-struct TokioTime;
-
-impl TimeSource for TokioTime {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
+impl Time {
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        match self {
+            Self::Tokio => tokio::time::Instant::now().into_std(),
+            Self::Injected(clock) => clock.now(),
+        }
     }
 
-    fn wall(&self) -> SystemTime {
-        Clock::system().wall()
+    pub(crate) fn wall(&self) -> SystemTime {
+        match self {
+            Self::Tokio => Clock::system().wall(),
+            Self::Injected(clock) => clock.wall(),
+        }
     }
 }

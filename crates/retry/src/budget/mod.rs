@@ -95,6 +95,16 @@ impl Budget {
         }
     }
 
+    /// Both at once: the first attempt of a call has succeeded.
+    #[inline]
+    pub(crate) fn called_and_succeeded(&self, now: impl FnOnce() -> Instant) {
+        match &*self.0 {
+            Kind::Ratio(ratio) => ratio.deposit(now()),
+            Kind::Throttle(_) | Kind::Cost(_) => self.succeeded(Taken::default()),
+            Kind::Unlimited => {}
+        }
+    }
+
     /// Whether successes count, so that it matters how a response ends.
     #[inline]
     pub(crate) fn counts_outcomes(&self) -> bool {

@@ -120,9 +120,11 @@ impl RatioBudget {
     #[expect(clippy::cast_possible_truncation, reason = "only neighbours are compared")]
     fn part(&self, now: Instant) -> u32 {
         let origin = self.origin.get_or_init(|| now);
-        let elapsed = now.saturating_duration_since(*origin).as_nanos();
+        let elapsed = now.saturating_duration_since(*origin);
+        let nanos =
+            elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into());
         // Far enough from 0 that what was never written is older than any window.
-        (u64::try_from(elapsed).unwrap_or(u64::MAX) / self.part_nanos) as u32
+        (nanos / self.part_nanos) as u32
     }
 }
 

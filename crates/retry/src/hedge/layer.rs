@@ -12,6 +12,7 @@ use crate::{
     layer::REPLAY_CAP,
     limits::Bounds,
     telemetry::{Target, Telemetry},
+    time::Time,
 };
 
 /// Sends a second copy of a request when the first is slow, and takes the answer that comes first: for reads whose
@@ -177,7 +178,7 @@ impl<P> HedgeLayer<P> {
 
     /// Where time comes from. Default: tokio's clock, which a test may pause; waiting is by that in any case.
     pub fn with_clock(self, clock: Clock) -> Self {
-        self.with(|settings| settings.bounds.clock = clock)
+        self.with(|settings| settings.bounds.clock = Time::Injected(clock))
     }
 
     /// Counts in this recorder instead of the one in force.

@@ -119,7 +119,7 @@ impl<B, P: Policy> Race<B, P> {
         if self.head.protocol().is_grpc() {
             let headers = request.headers_mut();
             let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, self.sent.into());
-            let _ = self.limits.announce(&self.shared.settings.bounds, self.now(), headers);
+            self.limits.announce(&self.shared.settings.bounds, self.now(), headers);
         }
         self.sent += 1;
         self.shared.telemetry.hedged();

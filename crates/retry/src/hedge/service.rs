@@ -48,10 +48,11 @@ where
         let (head, limits) = self.shared.settings.bounds.begin(&mut request);
         let (parts, body) = request.into_parts();
         let (body, replay) = ReplayBody::concurrent(body, self.shared.settings.replay_cap);
+        let request = Request::from_parts(parts, body);
         let race = Race::new(Arc::clone(&self.shared), head, replay, limits);
         // The instance that was polled ready is the one that is called; further copies wait for their own.
         let further = self.inner.clone();
-        HedgeFuture::new(self.inner.call(Request::from_parts(parts, body)), further, race)
+        HedgeFuture::new(self.inner.call(request), further, race)
     }
 }
 
