@@ -19,7 +19,7 @@ const REFUSED: &str = "rate limit by address, refused";
 const TOWER_GOVERNOR: &str = "tower_governor";
 
 pub(super) fn rows() -> Vec<Scenario> {
-    let accepted = Budget::new(500, 0).not_met_yet(800, 0);
+    let accepted = Budget::new(500, 0);
     let told = Budget::new(2000, 2).not_met_yet(2_400, 2);
     let refused = Budget::new(6000, 12);
     vec![

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use bartizan_core::{Observer, Outcome, Rejection, stripe::Share};
-use http::{Extensions, HeaderMap, response::Parts};
+use http::{Extensions, HeaderMap, Response, response::Parts};
 
 use crate::{
-    Charge, HeaderFields,
+    Charge,
     policy::{Notes, Shared},
 };
 
@@ -22,27 +22,34 @@ impl After {
         Self { shared, notes }
     }
 
-    /// Charges a response to a bad credential.
-    // As part of the caller, as the next, it leaves the response where that has it.
+    /// Whether there is anything to do about this response.
     #[inline(always)]
-    pub(crate) fn look(&self, extensions: &Extensions) {
-        // Most responses have no extensions, and those that have one are seldom refusals.
-        if !extensions.is_empty() && extensions.get().is_some_and(Rejection::is_failed_credential) {
+    pub(crate) fn concerns(&self, head: &Parts) -> bool {
+        // Most have no extensions, and so are no refusals.
+        !head.extensions.is_empty() || self.shared.settings.headers.is_some()
+    }
+
+    /// Does it.
+    // By value: a response that was lent would be copied whether or not there is anything to do.
+    #[inline(never)]
+    pub(crate) fn applied_to<B>(&self, mut response: Response<B>) -> Response<B> {
+        self.look(response.extensions());
+        self.add_fields(response.headers_mut());
+        response
+    }
+
+    /// Charges a response to a bad credential.
+    fn look(&self, extensions: &Extensions) {
+        if extensions.get().is_some_and(Rejection::is_failed_credential) {
             self.charge_failed_credential();
         }
     }
 
     /// Adds the fields that a response gets.
-    #[inline(always)]
-    pub(crate) fn add_fields(&self, headers: &mut HeaderMap) {
+    fn add_fields(&self, headers: &mut HeaderMap) {
         if let Some(fields) = self.shared.settings.headers {
-            self.tell(fields, headers);
+            fields.of(&self.shared, &self.notes, None).add_to(headers);
         }
-    }
-
-    #[inline(never)]
-    fn tell(&self, fields: HeaderFields, headers: &mut HeaderMap) {
-        fields.of(&self.shared, &self.notes, None).add_to(headers);
     }
 
     /// An attempt at guessing costs more than a request (KEY-05).

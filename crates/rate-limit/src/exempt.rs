@@ -60,11 +60,15 @@ impl Exempt {
     }
 
     /// Whether nothing but a preflight can be exempt.
+    pub(crate) fn has_no_lists(&self) -> bool {
+        self.methods.is_empty() && self.paths.is_empty() && self.networks.is_empty()
+    }
+
+    /// Whether no limit applies to this request.
     #[inline]
     pub(crate) fn covers(&self, head: &RequestHead<'_>) -> bool {
         (*head.method() == Method::OPTIONS && self.preflights && is_preflight(head))
-            || (!(self.methods.is_empty() && self.paths.is_empty() && self.networks.is_empty())
-                && self.lists(head))
+            || (!self.has_no_lists() && self.lists(head))
     }
 
     fn lists(&self, head: &RequestHead<'_>) -> bool {

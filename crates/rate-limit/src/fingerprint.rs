@@ -94,7 +94,7 @@ impl Secret {
         }
     }
 
-    // Where the kind of a key is known, as it is of an address, little is left of this, and nothing of the key.
+    // Where the kind of a key is known, as it is of an address, little is left of this.
     #[inline(always)]
     pub(crate) fn fingerprint(&self, key: &Key<'_>) -> Fingerprint {
         match &key.0 {

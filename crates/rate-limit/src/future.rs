@@ -60,19 +60,22 @@ where
     // A response is large: as part of the caller this leaves it where it is wanted.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        // Taken apart in all cases: what others write as a whole does not decide then where the usual one lies.
+        let (head, body) = match self.project().state.project() {
             StateProj::Forward { inner, after } => {
-                // What is lent is copied when it moves on: the head alone is.
-                let (mut head, body) = ready!(inner.poll(cx))?.into_parts();
-                if let Some(after) = after {
-                    after.look(&head.extensions);
-                    after.add_fields(&mut head.headers);
+                let (head, body) = ready!(inner.poll(cx))?.into_parts();
+                match after {
+                    Some(after) if after.concerns(&head) => after
+                        .applied_to(Response::from_parts(head, body))
+                        .map(LimitedBody::forward)
+                        .into_parts(),
+                    _ => (head, LimitedBody::forward(body)),
                 }
-                Poll::Ready(Ok(Response::from_parts(head, LimitedBody::forward(body))))
             }
-            StateProj::Observe { inner } => poll_observed(inner, cx),
-            StateProj::Refuse { refusal } => Poll::Ready(Ok(answer(refusal.take()))),
-        }
+            StateProj::Observe { inner } => ready!(poll_observed(inner, cx))?.into_parts(),
+            StateProj::Refuse { refusal } => answer(refusal.take()).into_parts(),
+        };
+        Poll::Ready(Ok(Response::from_parts(head, body)))
     }
 }
 

@@ -45,16 +45,21 @@ pub(crate) struct TokenBucket;
 impl Algorithm for TokenBucket {
     type Bucket = Arrival;
 
-    #[inline]
+    #[inline(always)]
     fn level(_: Rate, bucket: Arrival, now: u64) -> Level {
         Level::Bucket { backlog: bucket.backlog(now) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn spend(quota: &Quota, bucket: Arrival, now: u64, cost: u32) -> Option<Arrival> {
-        // More than the bucket ever holds is no question for governor.
-        let cost = NonZeroU32::new(cost).filter(|cost| cost.get() <= quota.rate.capacity())?;
-        let backlog = quota.gcra.take(bucket.backlog(now), cost)?;
+        let backlog = bucket.backlog(now);
+        let backlog = if cost == 1 {
+            quota.gcra.take_one(backlog)?
+        } else {
+            // More than the bucket ever holds is no question for governor.
+            let cost = NonZeroU32::new(cost).filter(|cost| cost.get() <= quota.rate.capacity())?;
+            quota.gcra.take(backlog, cost)?
+        };
         Some(Arrival(now.saturating_add(backlog)))
     }
 
@@ -88,11 +93,17 @@ impl Gcra {
         Self { limiter: RateLimiter::new(quota, Passed, StandingStill) }
     }
 
-    /// Takes `cost` from a bucket; its backlog then, or `None`, and no change, when the bucket holds less.
-    ///
-    /// `cost` must not exceed the burst of the quota.
-    #[inline]
-    pub(crate) fn take(&self, backlog: u64, cost: NonZeroU32) -> Option<u64> {
+    /// Takes one from a bucket; its backlog then, or `None`, and no change, when the bucket holds less.
+    #[inline(always)]
+    fn take_one(&self, backlog: u64) -> Option<u64> {
+        let bucket = Backlog(Cell::new(backlog));
+        self.limiter.check_key(&bucket).is_ok().then(|| bucket.0.get())
+    }
+
+    /// Takes `cost`, which must not exceed the burst of the quota.
+    // Apart, since most requests cost one.
+    #[inline(never)]
+    fn take(&self, backlog: u64, cost: NonZeroU32) -> Option<u64> {
         let bucket = Backlog(Cell::new(backlog));
         match self.limiter.check_key_n(&bucket, cost) {
             Ok(Ok(())) => Some(bucket.0.get()),

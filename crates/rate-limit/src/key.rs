@@ -1,6 +1,6 @@
 //! Whose requests a limit counts together.
 
-use std::{borrow::Cow, fmt, net::IpAddr};
+use std::{borrow::Cow, fmt, mem, net::IpAddr};
 
 use bartizan_core::{ClientAddr, Principal};
 
@@ -72,6 +72,20 @@ impl<'a> Key<'a> {
     /// Bytes, such as a header's value. A text is the same key as its bytes.
     pub fn bytes(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
         Self(Repr::Bytes(bytes.into()))
+    }
+
+    /// Ends the key. As part of the caller this leaves nothing of one that owns no memory; what drops any key is too
+    /// large to see through.
+    #[inline(always)]
+    pub(crate) fn end(self) {
+        match self.0 {
+            Repr::Bytes(_) | Repr::Several(_) => drop(self),
+            Repr::Addr(_) | Repr::Principal(_) | Repr::Credential(_) | Repr::Number(_) | Repr::Unknown => {
+                mem::forget(self);
+            }
+            #[cfg(feature = "redis")]
+            Repr::Digest(_) => mem::forget(self),
+        }
     }
 
     /// The key of all requests that have none.

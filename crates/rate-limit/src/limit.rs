@@ -16,7 +16,7 @@ use crate::{
     charge::ChargeBy,
     config::DEFAULT_MAX_KEYS,
     fingerprint::{Fingerprint, Secret},
-    keys::KeyInfo,
+    keys::{KeyInfo, Keys},
     policy::LAYER,
     quota::Quota,
     store::{Memory, Note, Place, Terms},
@@ -142,6 +142,8 @@ pub(crate) struct Limit {
     pub(crate) failed_credential_charge: u32,
     pub(crate) telemetry: Telemetry,
     absent: Option<Absent>,
+    /// Whether it matters to that that others had a key.
+    heeds_keys: bool,
     crowded: Fault,
     /// Where the time of the memory starts.
     epoch: u64,
@@ -167,6 +169,7 @@ impl Limit {
                 .map(|rate| Quota::new(&name, rate, settings.sliding))
                 .collect(),
             memory: Memory::new(settings.sliding, settings.max_keys, secret),
+            heeds_keys: key.fault.is_some() && key.patience > 0,
             absent: key.fault.map(|fault| Absent {
                 fault,
                 patience: key.patience,
@@ -241,16 +244,30 @@ impl Limit {
         key
     }
 
-    /// The same, as the memory knows it.
+    /// The same, as the memory knows it, for the one limit that has `keys`.
     // The kind of a key is known where this is part of the caller, and then nothing is left of the key.
     #[inline(always)]
-    pub(crate) fn fingerprint(&self, key: Option<Key<'_>>) -> Option<Fingerprint> {
-        match key {
-            Some(key) => {
-                self.keyed();
-                Some(self.memory.fingerprint(&key))
-            }
-            None => self.keyless().map(|key| self.memory.fingerprint(&key)),
+    pub(crate) fn key_of<K: Keys>(&self, keys: &K, head: &RequestHead<'_>) -> Option<Fingerprint> {
+        let mut fingerprint = None;
+        keys.each(head, &mut |key| {
+            fingerprint = match key {
+                Some(key) => {
+                    self.keyed();
+                    let fingerprint = self.memory.fingerprint(&key);
+                    key.end();
+                    Some(fingerprint)
+                }
+                None => self.keyless().map(|key| self.memory.fingerprint(&key)),
+            };
+        });
+        fingerprint
+    }
+
+    /// What every request costs, where that is all there is to choose.
+    pub(crate) fn usual_cost(&self) -> Option<u32> {
+        match (&self.memory, &self.settings.choice, &self.settings.cost) {
+            (Memory::Buckets(_), Choice::One, Cost::Fixed(cost)) => Some(*cost),
+            _ => None,
         }
     }
 
@@ -270,8 +287,8 @@ impl Limit {
 
     #[inline]
     fn keyed(&self) {
-        if let Some(absent) = &self.absent
-            && absent.patience > 0
+        if self.heeds_keys
+            && let Some(absent) = &self.absent
             && !absent.keyed.load(Relaxed)
         {
             absent.keyed.store(true, Relaxed);

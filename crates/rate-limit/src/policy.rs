@@ -1,6 +1,6 @@
 //! The limits of one layer: what it and all its services share.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, slice, sync::Arc};
 
 use bartizan_core::{
     Clock, Fact, Rejection, RequestContext, RequestEvent,
@@ -13,11 +13,10 @@ use crate::{
     Charge, Decision, Decisions, Key, RequestHead,
     config::Settings,
     fingerprint::Fingerprint,
-    headers::Fields,
     keys::{Describe, Keys},
     limit::{Limit, LimitSettings},
     refusal,
-    store::{Answer, Ask, Note, Place, Terms, decide, decide_one},
+    store::{Answer, Ask, Note, Place, Terms, decide, decide_one, take_usual},
     telemetry::Outcome,
 };
 
@@ -36,6 +35,9 @@ pub(crate) struct Policy<K> {
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) limits: Box<[Limit]>,
+    /// What every request costs that is no preflight, where it may be decided at a [glance](Shared::glance): under one
+    /// limit, and without anything else to do before the response is there.
+    pub(crate) usual_cost: Option<u32>,
     /// Whether anything is done after the decision.
     notes: bool,
     /// Whether the head of a response matters.
@@ -46,24 +48,42 @@ pub(crate) struct Shared {
 
 /// What is noted of a request that may go on; most have one limit.
 #[derive(Debug)]
-pub(crate) struct Notes {
-    first: Note,
-    #[expect(clippy::box_collection, reason = "a third of the size in every future that has none")]
-    more: Option<Box<Vec<Note>>>,
+pub(crate) enum Notes {
+    One(Note),
+    Several(Box<[Note]>),
 }
 
 impl Notes {
     #[inline]
-    fn of(asks: &[Ask<'_>]) -> Option<Self> {
-        let (first, more) = asks.split_first()?;
-        let note = |(index, ask): (u16, &Ask<'_>)| ask.note(index);
-        let more = (!more.is_empty()).then(|| Box::new((1..).zip(more).map(note).collect()));
-        Some(Self { first: first.note(0), more })
+    fn of(asks: &[Ask<'_>]) -> Self {
+        match asks {
+            [ask] => Self::One(ask.note(0)),
+            asks => Self::Several((0..).zip(asks).map(|(index, ask)| ask.note(index)).collect()),
+        }
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Note> + Clone {
-        std::iter::once(&self.first).chain(self.more.iter().flat_map(|more| more.iter()))
+    pub(crate) fn iter(&self) -> slice::Iter<'_, Note> {
+        match self {
+            Self::One(note) => slice::from_ref(note),
+            Self::Several(notes) => notes,
+        }
+        .iter()
     }
+}
+
+/// What a request is at first sight.
+pub(crate) enum Glance {
+    Passed(Note),
+    /// Nothing was decided.
+    Unclear(Seen),
+}
+
+/// What need not be asked for again.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    /// `None` where the request has no key, and is not let in without.
+    key: Option<Fingerprint>,
+    now: u64,
 }
 
 impl<K: Describe> Policy<K> {
@@ -82,15 +102,26 @@ impl<K: Describe> Policy<K> {
             || settings.headers.is_some()
             || limits.iter().any(|limit| limit.failed_credential_charge > 0);
         let notes = watches || settings.extension;
-        Self { keys, shared: Striped::new(Shared { settings, limits, notes, watches, charges }) }
+        let usual_cost = match &*limits {
+            [limit] if !settings.extension && !charges && settings.exempt.has_no_lists() => {
+                limit.usual_cost()
+            }
+            _ => None,
+        };
+        let shared = Shared { settings, limits, usual_cost, notes, watches, charges };
+        Self { keys, shared: Striped::new(shared) }
     }
 }
 
 impl<K: Keys> Policy<K> {
     /// Lets a request pass, or says why not.
-    // What it returns is large, and is best made where it is read.
-    #[inline(always)]
-    pub(crate) fn admit(&self, head: &RequestHead<'_>) -> Result<Option<Notes>, Rejection> {
+    ///
+    /// `seen` is what a glance at it saw.
+    pub(crate) fn admit(
+        &self,
+        head: &RequestHead<'_>,
+        seen: Option<Seen>,
+    ) -> Result<Option<Notes>, Rejection> {
         const { assert!(K::COUNT <= MOST_LIMITS, "a layer takes at most 8 limits") }
         let shared = &self.shared;
         if shared.settings.exempt.covers(head) {
@@ -98,10 +129,9 @@ impl<K: Keys> Policy<K> {
         }
         if K::COUNT == 1 {
             let limit = &shared.limits[0];
-            let mut fingerprint = None;
-            self.keys.each(head, &mut |key| fingerprint = limit.fingerprint(key));
-            match fingerprint {
-                Some(fingerprint) => shared.admit_one(limit, fingerprint, head),
+            let seen = seen.unwrap_or_else(|| shared.see(limit, &*self.keys, head));
+            match seen.key {
+                Some(key) => shared.admit_one(limit, key, seen.now, head),
                 None => Err(refuse_keyless(limit, head)),
             }
         } else {
@@ -143,6 +173,29 @@ impl<K: Keys> Policy<K> {
 }
 
 impl Shared {
+    /// Lets the usual request pass, of a key that is known and has enough left. Otherwise nothing is decided.
+    // As part of the caller, most of what it makes is never written down.
+    #[inline(always)]
+    pub(crate) fn glance<K: Keys>(&self, keys: &K, head: &RequestHead<'_>, cost: u32) -> Glance {
+        let limit = &self.limits[0];
+        let seen = self.see(limit, keys, head);
+        let Some(note) = seen.key.and_then(|key| take_usual(limit, cost, key, seen.now)) else {
+            return Glance::Unclear(seen);
+        };
+        limit.telemetry.decided(Outcome::Allowed);
+        if let Some(event) = head.context().map(RequestContext::event)
+            && event.is_enabled()
+        {
+            record(event, &[Ask::of(limit, &note)]);
+        }
+        Glance::Passed(note)
+    }
+
+    #[inline(always)]
+    fn see<K: Keys>(&self, limit: &Limit, keys: &K, head: &RequestHead<'_>) -> Seen {
+        Seen { key: limit.key_of(keys, head), now: self.now(head) }
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.settings.clock
     }
@@ -153,15 +206,16 @@ impl Shared {
         &self,
         limit: &Limit,
         key: Fingerprint,
+        now: u64,
         head: &RequestHead<'_>,
     ) -> Result<Option<Notes>, Rejection> {
         let terms = limit.terms(head);
-        let answer = decide_one(limit, key, terms, self.now(head));
+        let answer = decide_one(limit, key, terms, now);
         let is_recorded = head.context().map(RequestContext::event).is_some_and(RequestEvent::is_enabled);
         if answer.allowed && answer.place == Place::Known && !is_recorded {
             // What `conclude` comes to, without an `Ask`, which is large.
             limit.telemetry.decided(Outcome::Allowed);
-            return Ok(self.notes.then(|| Notes { first: answer.note(0, terms), more: None }));
+            return Ok(self.notes.then(|| Notes::One(answer.note(0, terms))));
         }
         let Terms { quota, cost } = terms;
         self.conclude(&[Ask { limit, key, quota, cost, answer }], head)
@@ -204,16 +258,15 @@ impl Shared {
         if refused {
             return Err(self.refuse(asks, head));
         }
-        Ok(if self.notes { Notes::of(asks) } else { None })
+        Ok(self.notes.then(|| Notes::of(asks)))
     }
 
     #[cold]
     fn refuse(&self, asks: &[Ask<'_>], head: &RequestHead<'_>) -> Rejection {
         let rejection = refusal::limited(asks, head.protocol());
         let Some(headers) = self.settings.headers else { return rejection };
-        let notes = Notes::of(asks);
-        let fields = notes.map(|notes| headers.of(self, &notes, rejection.retry_after()));
-        let pairs = fields.into_iter().flat_map(Fields::into_pairs);
+        let fields = headers.of(self, &Notes::of(asks), rejection.retry_after());
+        let pairs = fields.into_pairs().into_iter();
         pairs.fold(rejection, |rejection, (name, value)| rejection.with_header(name, value))
     }
 

@@ -15,7 +15,7 @@ use crate::{
     LimitedBody, RateLimitFuture, RequestHead,
     after::After,
     keys::Keys,
-    policy::{Notes, Policy, Shared},
+    policy::{Glance, Notes, Policy, Seen, Shared},
 };
 
 /// The service of [`RateLimitLayer`](crate::RateLimitLayer). Clones share the limit.
@@ -45,49 +45,51 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let shared = &self.policy.shared;
-        if shared.settings.extension || shared.charges {
-            return self.call_apart(request);
-        }
-        match self.policy.admit(&RequestHead::of(&request)) {
-            // Here and not in `proceed`: a request that was lent is copied each time that it moves.
-            Ok(notes) => {
-                let after = notes.map(|notes| After::new(shared.share(), notes));
-                RateLimitFuture::forward(self.inner.call(request), after)
+        let policy = &*self.policy;
+        let shared: &Shared = &policy.shared;
+        let mut seen = None;
+        if let Some(cost) = shared.usual_cost
+            && *request.method() != Method::OPTIONS
+        {
+            match shared.glance(&*policy.keys, &RequestHead::of(&request), cost) {
+                Glance::Passed(note) => {
+                    // What comes after is made last: nothing is to be dropped then should the inner service panic.
+                    let inner = self.inner.call(request);
+                    let after = shared.watches.then(|| After::new(policy.shared.share(), Notes::One(note)));
+                    return RateLimitFuture::forward(inner, after);
+                }
+                Glance::Unclear(known) => seen = Some(known),
             }
+        }
+        self.call_apart(request, seen)
+    }
+}
+
+impl<S, K: Keys> RateLimit<S, K> {
+    /// Calls where there is more to decide or to do. Apart, so that it is not in the way of the usual request.
+    #[inline(never)]
+    fn call_apart<B>(&mut self, request: Request<B>, seen: Option<Seen>) -> RateLimitFuture<S::Future>
+    where
+        S: Service<Request<B>>,
+    {
+        match self.policy.admit(&RequestHead::of(&request), seen) {
+            Ok(notes) => let_in(&mut self.inner, request, notes, self.policy.shared.share()),
             Err(rejection) => refuse(rejection, &request),
         }
     }
 }
 
-impl<S, K: Keys> RateLimit<S, K> {
-    /// Calls where there is more to do than to look at the head of the response. Apart, so that it is not in the way
-    /// of others.
-    #[inline(never)]
-    fn call_apart<B>(&mut self, request: Request<B>) -> RateLimitFuture<S::Future>
-    where
-        S: Service<Request<B>>,
-    {
-        let admitted = self.policy.admit(&RequestHead::of(&request));
-        proceed(&mut self.inner, request, admitted, self.policy.shared.share())
-    }
-}
-
-/// Does what was decided.
+/// Calls the inner service.
 #[inline(always)]
-pub(crate) fn proceed<S, B>(
+pub(crate) fn let_in<S, B>(
     inner: &mut S,
     request: Request<B>,
-    admitted: Result<Option<Notes>, Rejection>,
+    notes: Option<Notes>,
     shared: Share<Shared>,
 ) -> RateLimitFuture<S::Future>
 where
     S: Service<Request<B>>,
 {
-    let notes = match admitted {
-        Ok(notes) => notes,
-        Err(rejection) => return refuse(rejection, &request),
-    };
     let Some(notes) = notes else { return RateLimitFuture::forward(inner.call(request), None) };
     if shared.settings.extension || shared.charges {
         return call_noted(inner, request, notes, shared);
@@ -96,7 +98,7 @@ where
 }
 
 #[cold]
-fn refuse<B, F>(rejection: Rejection, request: &Request<B>) -> RateLimitFuture<F> {
+pub(crate) fn refuse<B, F>(rejection: Rejection, request: &Request<B>) -> RateLimitFuture<F> {
     RateLimitFuture::refuse(rejection, Face::of(request))
 }
 

@@ -1,10 +1,17 @@
 //! The layer, from request to response.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant, SystemTime},
+};
 
 use bartizan_core::{
-    ClientAddr, Clock, Fact, ManualClock, Principal, Problem, Rejection, RequestContext, ServerLayer, fact,
-    phase,
+    ClientAddr, Clock, Fact, ManualClock, Principal, Problem, Rejection, RequestContext, ServerLayer,
+    TimeSource, fact, phase,
 };
 use bartizan_rate_limit::{
     Global, Key, KeyFn, Keys, LimitedBody, MissingKey, PerClientAddr, PerPrincipal, Rate, RateLimitLayer,
@@ -173,6 +180,47 @@ async fn a_closure_makes_keys_of_what_the_head_says() {
     assert!(!limited(&send(&layer, request()).await));
     assert!(!limited(&send(&layer, Request::post("/").body(String::new()).unwrap()).await));
     assert!(limited(&send(&layer, request()).await));
+}
+
+#[tokio::test]
+async fn a_request_is_asked_for_its_key_once_and_the_clock_for_the_time() {
+    #[derive(Default)]
+    struct Counted {
+        time: ManualClock,
+        readings: Arc<AtomicUsize>,
+    }
+    impl TimeSource for Counted {
+        fn now(&self) -> Instant {
+            self.readings.fetch_add(1, Relaxed);
+            self.time.now()
+        }
+        fn wall(&self) -> SystemTime {
+            self.time.wall()
+        }
+    }
+    let (counted, keys) = (Counted::default(), Arc::new(AtomicUsize::new(0)));
+    let (time, readings) = (counted.time.clone(), Arc::clone(&counted.readings));
+    let asked = Arc::clone(&keys);
+    let by_device = KeyFn::<phase::Load, _>::new(move |head| {
+        asked.fetch_add(1, Relaxed);
+        head.headers().get("x-device").map(|value| Key::bytes(value.as_bytes()))
+    });
+    let layer = RateLimitLayer::new(slow()).by(by_device).with_clock(Clock::new(counted));
+    let device = || Request::get("/").header("x-device", "a").body(String::new()).unwrap();
+    for (request, wait, is_limited) in [
+        (device(), 0, false),
+        (device(), 0, true),
+        (device(), 90, false),
+        (request(), 0, false),
+        (request(), 0, true),
+        (Request::options("/").body(String::new()).unwrap(), 90, false),
+    ] {
+        time.advance(Duration::from_secs(wait));
+        keys.store(0, Relaxed);
+        readings.store(0, Relaxed);
+        assert_eq!(limited(&send(&layer, request).await), is_limited);
+        assert_eq!((keys.load(Relaxed), readings.load(Relaxed)), (1, 1));
+    }
 }
 
 #[tokio::test]

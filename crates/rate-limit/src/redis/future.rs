@@ -14,8 +14,11 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::remote::{Asking, Question, Remote};
-use crate::{LimitedBody, RateLimitFuture, RequestHead, policy::Shared, service::proceed};
+use super::{
+    remote::{Asking, Question, Remote},
+    service::proceed,
+};
+use crate::{LimitedBody, RateLimitFuture, RequestHead, policy::Shared};
 
 pin_project! {
     /// Response future of [`RedisRateLimit`](crate::RedisRateLimit).

@@ -6,15 +6,21 @@ use std::{
     task::{Context, Poll},
 };
 
+use bartizan_core::stripe::Share;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use super::{
     future::{RedisRateLimitFuture, Waiting},
-    remote::{Begun, Remote},
+    remote::{Admitted, Begun, Remote},
 };
-use crate::{LimitedBody, RequestHead, keys::Keys, policy::Policy, service::proceed};
+use crate::{
+    LimitedBody, RateLimitFuture, RequestHead,
+    keys::Keys,
+    policy::{Policy, Shared},
+    service::{let_in, refuse},
+};
 
 /// The service of [`RedisRateLimitLayer`](crate::RedisRateLimitLayer). Clones share the limits.
 pub struct RedisRateLimit<S, K> {
@@ -48,7 +54,7 @@ where
         let head = RequestHead::of(&request);
         let begun = match &self.remote {
             Some(remote) => remote.begin(&self.policy, &head),
-            None => Begun::Decided(self.policy.admit(&head)),
+            None => Begun::Decided(self.policy.admit(&head, None)),
         };
         match begun {
             Begun::Decided(admitted) => {
@@ -62,6 +68,22 @@ where
                 RedisRateLimitFuture::asking(asking, Waiting { inner, request, questions, shared, remote })
             }
         }
+    }
+}
+
+/// Does what was decided.
+pub(super) fn proceed<S, B>(
+    inner: &mut S,
+    request: Request<B>,
+    admitted: Admitted,
+    shared: Share<Shared>,
+) -> RateLimitFuture<S::Future>
+where
+    S: Service<Request<B>>,
+{
+    match admitted {
+        Ok(notes) => let_in(inner, request, notes, shared),
+        Err(rejection) => refuse(rejection, &request),
     }
 }
 

@@ -9,7 +9,8 @@
 //! [`Shared::conclude`](crate::policy::Shared::conclude); it needs the asks, and nothing of the request but its
 //! context and protocol.
 //!
-//! - In memory, [`decide`] here: at once, without waiting; [`decide_one`] where there is one limit, without an ask.
+//! - In memory, [`decide`] here: at once, without waiting; [`decide_one`] where there is one limit, without an ask;
+//!   and before that [`take_usual`], for the request of which there is nothing else to say.
 //! - A store elsewhere makes of the keys what it sends, before it lets go of the request: for each the name of the
 //!   limit, [`Key::write_to`](crate::Key) under a digest that all instances share, [`Quota::rate`], the cost,
 //!   [`Limit::is_sliding`], [`Limit::is_rehearsal`] and [`Limit::counts_refused`]. Its answers are [`Level`]s,
@@ -71,7 +72,14 @@ pub(crate) struct Ask<'a> {
     pub(crate) answer: Answer,
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
+    /// What a limit was asked that gave a known key what it asked for.
+    pub(crate) fn of(limit: &'a Limit, note: &Note) -> Self {
+        let Note { quota, cost, allowed, level, fingerprint, .. } = *note;
+        let answer = Answer { allowed, level, place: Place::Known, fingerprint };
+        Self { limit, key: fingerprint, quota, cost, answer }
+    }
+
     /// All that the answer tells.
     pub(crate) fn decision(&self) -> Decision {
         let rate = self.limit.quota(self.quota).rate;
@@ -144,6 +152,21 @@ impl Note {
     pub(crate) fn is_known(&self) -> bool {
         self.fingerprint != Fingerprint::NONE
     }
+}
+
+/// Takes what the usual request costs from a bucket that holds it. `None`, and nothing is taken, where there is more to
+/// decide.
+#[inline(always)]
+pub(crate) fn take_usual(limit: &Limit, cost: u32, key: Fingerprint, now: u64) -> Option<Note> {
+    let Memory::Buckets(table) = &limit.memory else { return None };
+    let terms = Terms { quota: 0, cost };
+    let quota = limit.quota(terms.quota);
+    let known = table.lock_known(key, limit.since_epoch(now))?;
+    let now = known.now();
+    let bucket = TokenBucket::spend(quota, known.bucket(), now, cost)?;
+    known.write(bucket);
+    let level = TokenBucket::level(quota.rate, bucket, now);
+    Some(Answer { allowed: true, level, place: Place::Known, fingerprint: key }.note(0, terms))
 }
 
 /// Decides what one limit alone is asked.

@@ -97,14 +97,30 @@ impl<B: Bucket> Table<B> {
     #[inline(always)]
     pub(crate) fn lock(&self, key: Fingerprint, now: u64) -> Locked<'_, B> {
         let hash = self.secret.hash(&key);
-        // The index takes its position from the lowest bits and its tag from the highest.
-        let shard = usize::try_from(hash >> 32).unwrap_or_default() & (self.shards.len() - 1);
-        let mut shard = self.shards[shard].0.lock();
+        let mut shard = self.shard(hash);
         let now = shard.at(now);
         match shard.find(hash, &key) {
             Some(at) => Locked { table: self, shard, hash, key, now, at: At::Known(at) },
             None => self.lock_new(shard, hash, key, now),
         }
+    }
+
+    /// The same for a key that has a bucket: less to carry.
+    #[inline(always)]
+    pub(crate) fn lock_known(&self, key: Fingerprint, now: u64) -> Option<Known<'_, B>> {
+        let hash = self.secret.hash(&key);
+        let mut shard = self.shard(hash);
+        let now = shard.at(now);
+        let at = shard.find(hash, &key)?;
+        Some(Known { bucket: shard.slots[at].bucket, shard, at, now })
+    }
+
+    /// Locks that of a hash.
+    #[inline(always)]
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard<B>> {
+        // The index takes its position from the lowest bits and its tag from the highest.
+        let shard = usize::try_from(hash >> 32).unwrap_or_default() & (self.shards.len() - 1);
+        self.shards[shard].0.lock()
     }
 
     #[cold]
@@ -133,6 +149,34 @@ impl<B: Bucket> Table<B> {
     fn reserve(&self) -> bool {
         let more = |keys| (keys < self.max_keys).then_some(keys + 1);
         self.keys() < self.max_keys && self.keys.0.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+}
+
+/// The bucket of a key that has one, while it is being decided on.
+pub(crate) struct Known<'a, B> {
+    shard: MutexGuard<'a, Shard<B>>,
+    at: usize,
+    bucket: B,
+    now: u64,
+}
+
+impl<B: Bucket> Known<'_, B> {
+    /// The time that counts for this decision.
+    #[inline(always)]
+    pub(crate) fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// The bucket as it is.
+    #[inline(always)]
+    pub(crate) fn bucket(&self) -> B {
+        self.bucket
+    }
+
+    /// The bucket as it shall be.
+    #[inline(always)]
+    pub(crate) fn write(mut self, bucket: B) {
+        self.shard.write(self.at, bucket);
     }
 }
 
@@ -190,12 +234,7 @@ impl<B: Bucket> Locked<'_, B> {
     pub(crate) fn write(mut self, bucket: B) -> Place {
         match self.at {
             At::Known(at) => {
-                let shard = &mut *self.shard;
-                if let Some(slot) = shard.slots.get_mut(at) {
-                    // What is given back may fill it earlier than was known.
-                    shard.none_before = shard.none_before.min(bucket.full_at());
-                    slot.bucket = bucket;
-                }
+                self.shard.write(at, bucket);
                 Place::Known
             }
             _ => self.write_new(bucket),

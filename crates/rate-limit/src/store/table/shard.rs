@@ -43,6 +43,16 @@ impl<B: Bucket> Shard<B> {
         Some(at as usize)
     }
 
+    /// Changes the bucket at this place.
+    #[inline]
+    pub(super) fn write(&mut self, at: usize, bucket: B) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            // What is given back may fill it earlier than was known.
+            self.none_before = self.none_before.min(bucket.full_at());
+            slot.bucket = bucket;
+        }
+    }
+
     /// Whether one more bucket needs no memory.
     pub(super) fn has_spare(&self) -> bool {
         self.slots.len() < self.slots.capacity()
