@@ -20,7 +20,7 @@ const TOWER_GOVERNOR: &str = "tower_governor";
 
 pub(super) fn rows() -> Vec<Scenario> {
     let accepted = Budget::new(500, 0);
-    let told = Budget::new(2000, 2).not_met_yet(2_400, 2);
+    let told = Budget::new(2000, 2);
     let refused = Budget::new(6000, 12);
     vec![
         Scenario::ours(ACCEPTED, Some(accepted), |arm| ours(arm, ENOUGH, StatusCode::OK)),

@@ -47,8 +47,12 @@ impl Decision {
 
     /// When one more request than [`remaining`](Self::remaining) may follow; `None` when nothing is used.
     pub fn more_after(&self) -> Option<Duration> {
-        let more = self.remaining().checked_add(1)?;
-        self.level.wait(self.rate, more).map(Duration::from_nanos)
+        self.more_than(self.remaining()).map(Duration::from_nanos)
+    }
+
+    /// The nanoseconds until one more than so many requests may follow; `None` when that is more than it ever holds.
+    pub(crate) fn more_than(&self, remaining: u32) -> Option<u64> {
+        self.level.wait(self.rate, remaining.checked_add(1)?)
     }
 
     /// When nothing will be used any more.

@@ -32,33 +32,38 @@ pub(crate) fn policy(name: &str, rate: Rate, sliding: bool) -> String {
     format!("\"{name}\";q={quota};w={}", seconds(window).max(1))
 }
 
-/// The values of both fields.
+/// The values of both fields, of one limit.
 ///
 /// `latest` is when a refused caller may come again. No later moment is told beside it: `Retry-After` must not be
 /// earlier than `t` (RL-03).
-pub(super) fn fields<'a>(
+pub(super) fn fields_of_one(
     shared: &Shared,
-    notes: impl Iterator<Item = &'a Note> + Clone,
+    note: &Note,
     latest: Option<Duration>,
 ) -> Option<[HeaderValue; 2]> {
-    let mut all = notes.clone();
-    let (first, second) = (all.next()?, all.next());
-    if second.is_none() {
-        let mut text = Text { bytes: [0; ITEM], length: 0 };
-        write_limit(&mut text, shared, first, latest);
-        return Some([
-            HeaderValue::from_str(&shared.limit(first).quota(first.quota).policy).ok()?,
-            HeaderValue::from_bytes(&text.bytes[..text.length]).ok()?,
-        ]);
-    }
+    let mut text = Text { bytes: [0; ITEM], length: 0 };
+    write_limit(&mut text, shared, note, latest);
+    let limit = HeaderValue::from_bytes(&text.bytes[..text.length]).ok()?;
+    Some([shared.limit(note).quota(note.quota).policy_value()?.clone(), limit])
+}
+
+/// The same of several.
+pub(super) fn fields<'a>(
+    shared: &Shared,
+    notes: impl Iterator<Item = &'a Note>,
+    latest: Option<Duration>,
+) -> Option<[HeaderValue; 2]> {
     let (mut policies, mut limits) = (String::new(), String::new());
     for note in notes {
         if !policies.is_empty() {
             policies.push_str(", ");
             limits.push_str(", ");
         }
-        policies.push_str(&shared.limit(note).quota(note.quota).policy);
+        policies.push_str(shared.limit(note).quota(note.quota).policy());
         write_limit(&mut limits, shared, note, latest);
+    }
+    if policies.is_empty() {
+        return None;
     }
     Some([HeaderValue::try_from(policies).ok()?, HeaderValue::try_from(limits).ok()?])
 }
@@ -72,12 +77,13 @@ fn write_limit(text: &mut impl Write, shared: &Shared, note: &Note, latest: Opti
     write("\"");
     write(shared.limit(note).name());
     write("\";r=");
-    write(digits.format(decision.remaining()));
-    if let Some(more) = decision.more_after()
-        && latest.is_none_or(|latest| more <= latest)
+    let remaining = decision.remaining();
+    write(digits.format(remaining));
+    if let Some(more) = decision.more_than(remaining)
+        && latest.is_none_or(|latest| Duration::from_nanos(more) <= latest)
     {
         write(";t=");
-        write(digits.format(seconds(more)));
+        write(digits.format(more.div_ceil(1_000_000_000)));
     }
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::{
     Decision,
     policy::{Notes, Shared},
+    store::Note,
 };
 
 /// Which header fields tell a caller what is left of its quota, see
@@ -47,12 +48,18 @@ impl HeaderFields {
 
     /// The fields for what was decided. A refused caller may come again after `retry_after`.
     pub(crate) fn of(self, shared: &Shared, notes: &Notes, retry_after: Option<Duration>) -> Fields {
-        let told = || notes.iter().filter(|note| note.is_known() && !shared.limit(note).is_rehearsal());
+        let is_told = |note: &Note| note.is_known() && !shared.limit(note).is_rehearsal();
+        let told = || notes.iter().filter(|note| is_told(note));
         let legacy = self.legacy.and_then(|reset| {
             let tightest = told().map(|note| shared.decision(note)).min_by_key(Decision::remaining)?;
             Some(Box::new(legacy::Legacy::new(&tightest, reset, shared.clock())))
         });
-        Fields { draft: draft10::fields(shared, told(), retry_after), legacy }
+        let draft = match notes {
+            Notes::One(note) if is_told(note) => draft10::fields_of_one(shared, note, retry_after),
+            Notes::One(_) => None,
+            Notes::Several(_) => draft10::fields(shared, told(), retry_after),
+        };
+        Fields { draft, legacy }
     }
 }
 
