@@ -28,7 +28,7 @@ const TOWER_RESILIENCE: &str = "tower-resilience";
 
 pub(super) fn rows() -> Vec<Scenario> {
     vec![
-        Scenario::ours(NO_BODY, Some(Budget::new(600, 0).not_met_yet(1_850, 0)), |arm| {
+        Scenario::ours(NO_BODY, Some(Budget::new(600, 0).not_met_yet(1_220, 0)), |arm| {
             ours(arm, request::with_context)
         }),
         Scenario::peer(NO_BODY, TOWER, |arm| tower(arm, request::with_context)),
