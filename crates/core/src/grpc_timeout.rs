@@ -85,9 +85,24 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Some(expected), "{text}");
         }
-        for malformed in
-            ["", "S", "1", "1s", "1h", "123456789S", "-1S", "+1S", "1.5S", " 1S", "1 S", "1S ", "1SS", "0x1S"]
-        {
+        for malformed in [
+            "",
+            "S",
+            "1",
+            "1s",
+            "1h",
+            "123456789S",
+            "-1S",
+            "+1S",
+            "1.5S",
+            " 1S",
+            "1 S",
+            "1S ",
+            "1SS",
+            "0x1S",
+            "\u{e9}",
+            "5",
+        ] {
             assert_eq!(parse(malformed.as_bytes()), None, "{malformed}");
         }
     }
@@ -108,7 +123,9 @@ mod tests {
             (Duration::ZERO, "1n"),
             (Duration::from_nanos(99_999_999), "99999999n"),
             (Duration::from_millis(100), "100000u"),
+            (Duration::from_nanos(100_000_999), "100000u"),
             (Duration::from_secs(3), "3000000u"),
+            (Duration::from_secs(3_600), "3600000m"),
             (Duration::from_secs(99_999_999), "99999999S"),
             (Duration::from_secs(100_000_000), "1666666M"),
             (Duration::MAX, "5124095H"),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bartizan_core::{Deadline, Protocol, RequestContext};
+use bartizan_core::{Deadline, Protocol, RequestContext, grpc_timeout};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::Entry};
 use rand::Rng;
 use uuid::{Builder, fmt::Hyphenated};
@@ -116,7 +116,7 @@ impl Bounds {
         if grpc::timeout(headers).is_some_and(|own| own <= left) {
             return None;
         }
-        let timeout = grpc::timeout_value(left);
+        let timeout = grpc_timeout::encode(left);
         headers.try_insert(grpc::TIMEOUT, timeout.clone()).is_ok().then_some(timeout)
     }
 }
