@@ -111,8 +111,8 @@ fn recloser(arm: Arm) -> Prepared {
     })
 }
 
-/// The least that sees a response to its end: no protocol, no clock, no window, no key and no refusal. A breaker that
-/// counts how bodies end (CB-07) cannot cost less.
+/// For comparison, what is only a part of the work: a response is seen to its end (CB-07). No protocol, no clock, no
+/// window, no key and no refusal.
 mod by_hand {
     use std::{
         pin::Pin,

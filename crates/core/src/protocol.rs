@@ -157,6 +157,30 @@ mod tests {
     }
 
     #[test]
+    fn grpc_13_a_head_may_be_grpcs_wherever_its_type_stands() {
+        let head = |fields: &[(&'static str, &'static str)]| {
+            fields
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
+                .collect()
+        };
+        let other = ("server", "x");
+        for (value, expected) in [
+            ("application/grpc", true),
+            ("Application/GRPC+proto", true),
+            ("application/grpc-web", true),
+            ("application/json", false),
+            ("", false),
+        ] {
+            let kind = ("content-type", value);
+            for fields in [&[kind][..], &[kind, other], &[other, kind]] {
+                assert_eq!(Protocol::may_be_grpc(&head(fields)), expected, "{fields:?}");
+            }
+        }
+        assert!(!Protocol::may_be_grpc(&HeaderMap::new()) && !Protocol::may_be_grpc(&head(&[other])));
+    }
+
+    #[test]
     fn grpc_14_web_requests_keep_their_own_content_type() {
         for (value, expected) in [
             ("application/grpc-web", "application/grpc-web"),

@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
 /// Keeping it allocates nothing where the thread has kept others before, the request has no extensions but its
 /// [`RequestContext`], and its header values are static or shared, as those are that were received. One that was made of
 /// a string is shared from here on, for one allocation. (Copies of the header map and the URI would be five.)
-#[derive(Default)]
+#[derive(Clone)]
 pub struct RequestHead {
     method: Method,
     version: Version,
@@ -22,15 +22,14 @@ pub struct RequestHead {
 }
 
 /// Where scheme and authority end in the text; a part that is not there ends where it begins.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Target {
     scheme: usize,
     authority: usize,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 enum Kept {
-    #[default]
     Nothing,
     Context(RequestContext),
     All(Extensions),
@@ -52,6 +51,19 @@ pub struct Idempotent;
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 impl RequestHead {
+    /// Of no request yet.
+    fn empty() -> Self {
+        Self {
+            method: Method::GET,
+            version: Version::default(),
+            protocol: Protocol::default(),
+            target: Target { scheme: 0, authority: 0 },
+            text: String::new(),
+            fields: Vec::new(),
+            extensions: Kept::Nothing,
+        }
+    }
+
     #[inline(always)]
     fn fill<B>(&mut self, request: &Request<B>) {
         let uri = request.uri();
@@ -184,12 +196,7 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
 /// Keeps all headers. Apart from the rest, where the loop has the registers for itself.
 #[inline(never)]
 fn keep_fields(headers: &HeaderMap, fields: &mut Vec<(HeaderName, HeaderValue)>) {
-    let mut known = headers.iter();
-    // An iterator that is sure of its length is written where it stays, without a look at the room that is left.
-    fields.extend((0..headers.len()).map(|_| {
-        let (name, value) = known.next().expect("there are as many as it says");
-        (name.clone(), value.clone())
-    }));
+    fields.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
 }
 
 /// A part of a URI, if it is there.
@@ -229,17 +236,8 @@ impl KeptHead {
 
 impl Clone for KeptHead {
     fn clone(&self) -> Self {
-        let RequestHead { method, version, protocol, target, text, fields, extensions } = &**self;
         let mut spare = Spare::take();
-        spare.head = RequestHead {
-            method: method.clone(),
-            version: *version,
-            protocol: *protocol,
-            target: *target,
-            text: text.clone(),
-            fields: fields.clone(),
-            extensions: extensions.clone(),
-        };
+        spare.head.clone_from(self);
         Self(Some(spare))
     }
 }
@@ -263,7 +261,6 @@ impl Drop for KeptHead {
 }
 
 /// Memory for a head, empty while no call has it.
-#[derive(Default)]
 struct Spare {
     head: RequestHead,
     /// What the thread has besides, and how many these are.
@@ -289,7 +286,10 @@ impl Spare {
             first.set(spare.others.take());
             Some(spare)
         });
-        taken.ok().flatten().unwrap_or_default()
+        taken
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Box::new(Self { head: RequestHead::empty(), others: None, depth: 0 }))
     }
 
     #[inline]

@@ -104,7 +104,7 @@ impl Breaker {
             self.streak.reset();
             return None;
         }
-        away.open(&self.policy, self.epoch, now, pause);
+        away.open(&self.policy, Clock::instant_at(self.epoch), now, pause);
         Some(self.go(away, State::Open, cause, now))
     }
 

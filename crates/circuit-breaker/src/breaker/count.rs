@@ -10,7 +10,7 @@ use crate::{
         Ordering::{Acquire, SeqCst},
         fence,
     },
-    window::Totals,
+    window::{TimeWindow, Totals},
 };
 
 impl Breaker {
@@ -32,8 +32,14 @@ impl Breaker {
 
     /// [`count`](Self::count) of a success that is one more call in a window of time, as nearly all are.
     #[inline(always)]
-    pub(super) fn count_plain(&self, word: Word, pause: Duration, now: u64) -> Option<Transition> {
-        self.window.add_call(word.generation(), self.age(now));
+    pub(super) fn count_plain(
+        &self,
+        window: &TimeWindow,
+        word: Word,
+        pause: Duration,
+        now: u64,
+    ) -> Option<Transition> {
+        window.add_call(word.generation(), self.age(now));
         if self.policy.opens_on_failures_only || !self.wary.load(SeqCst) {
             return None;
         }

@@ -67,12 +67,11 @@ pub struct Breaker {
     wary: AtomicBool,
     /// Whether it matters to the policy neither when calls begin nor how long they take.
     is_timeless: bool,
-    /// Whether, besides, a success is one more call in a window of time, and nothing else.
+    /// Whether, besides, a success is one more call in the window, and nothing else.
     is_plain: bool,
     policy: Arc<BreakerPolicy>,
-    epoch: Instant,
-    /// The same in the clock's nanoseconds.
-    epoch_nanos: u64,
+    /// When the breaker was made, in the clock's nanoseconds.
+    epoch: u64,
     window: Window,
     /// The generation of the window, where that is not the breaker's own.
     window_generation: AtomicU64,
@@ -89,14 +88,12 @@ impl Breaker {
 
     pub(crate) fn in_group(policy: Arc<BreakerPolicy>, group: Option<Arc<Group>>, now: Instant) -> Self {
         let is_timeless = policy.slow.is_none() && !policy.counts_fires;
-        let has_time = matches!(policy.window, WindowSize::Time { .. });
         Self {
             word: AtomicU64::new(Word::new(0, State::Closed).bits()),
             wary: AtomicBool::new(false),
             is_timeless,
-            is_plain: is_timeless && has_time && policy.consecutive_failures.is_none(),
-            epoch: now,
-            epoch_nanos: Clock::nanos_at(now),
+            is_plain: is_timeless && policy.consecutive_failures.is_none(),
+            epoch: Clock::nanos_at(now),
             window: Window::new(policy.window),
             window_generation: AtomicU64::new(0),
             streak: Streak::new(),
@@ -196,8 +193,13 @@ impl Breaker {
         now: u64,
     ) -> Option<Transition> {
         let word = self.word();
-        if self.is_plain && verdict == Verdict::Success && word == permit.word && word.is_closed() {
-            return self.count_plain(word, pause, now);
+        if let Window::Time(window) = &self.window
+            && self.is_plain
+            && verdict == Verdict::Success
+            && word == permit.word
+            && word.is_closed()
+        {
+            return self.count_plain(window, word, pause, now);
         }
         self.record_apart(word, &permit, verdict, pause, now)
     }
@@ -304,7 +306,7 @@ impl Breaker {
     /// How many nanoseconds old the breaker is at a reading.
     #[inline]
     fn age(&self, now: u64) -> u64 {
-        now.saturating_sub(self.epoch_nanos)
+        now.saturating_sub(self.epoch)
     }
 
     fn permits(&self) -> u32 {

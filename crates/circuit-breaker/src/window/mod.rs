@@ -3,7 +3,8 @@
 mod count;
 mod time;
 
-use self::{count::CountWindow, time::TimeWindow};
+use self::count::CountWindow;
+pub(crate) use self::time::TimeWindow;
 use crate::policy::WindowSize;
 
 /// What a window holds, or one call of it.
@@ -39,17 +40,6 @@ impl Window {
                 None
             }
             Self::Count(window) => window.add(generation, call),
-        }
-    }
-
-    /// Adds a call of which there is nothing to say, to a window of time.
-    #[inline(always)]
-    pub(crate) fn add_call(&self, generation: u64, nanos: u64) {
-        match self {
-            Self::Time(window) => window.add_call(generation, nanos),
-            Self::Count(window) => {
-                window.add(generation, Totals { calls: 1, ..Totals::default() });
-            }
         }
     }
 

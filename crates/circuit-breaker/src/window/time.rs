@@ -141,8 +141,9 @@ impl TimeWindow {
         Some((bucket, Stamp::new(generation, tick)))
     }
 
+    /// Adds a call of which there is nothing to say.
     #[inline(always)]
-    pub(super) fn add_call(&self, generation: u64, nanos: u64) {
+    pub(crate) fn add_call(&self, generation: u64, nanos: u64) {
         if let Some((bucket, stamp)) = self.bucket(generation, nanos) {
             bucket.calls.add(stamp, 1);
         }
