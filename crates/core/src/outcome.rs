@@ -90,7 +90,18 @@ impl Head {
         Self { status: parts.status, is_grpc: false, grpc: None, rejection }
     }
 
+    /// The outcome of what nearly all responses are: complete, no gRPC, and no refusal.
     #[inline]
+    pub(crate) fn plain_outcome(&self, report: &BodyReport) -> Option<Outcome> {
+        let is_plain = report.end == BodyEnd::Complete
+            && report.grpc.is_none()
+            && !self.is_grpc
+            && self.grpc.is_none()
+            && self.rejection.is_none();
+        let (ending, status) = (Ending::Completed, Some(self.status));
+        is_plain.then_some(Outcome { ending, status, grpc: None, bytes: report.bytes, rejection: None })
+    }
+
     pub(crate) fn into_outcome(self, report: &BodyReport) -> Outcome {
         let ending = match report.end {
             BodyEnd::Complete => match &self.rejection {

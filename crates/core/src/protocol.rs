@@ -37,7 +37,7 @@ pub enum GrpcWebFormat {
 }
 
 /// What the types of gRPC begin with.
-const GRPC: &[u8] = b"application/grpc";
+const GRPC: &[u8; 16] = b"application/grpc";
 
 impl Protocol {
     /// The protocol of `request`.
@@ -55,12 +55,10 @@ impl Protocol {
     }
 
     /// Whether a head may be one of gRPC, by a look at its first field: most that have one begin with their type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn may_be_grpc(headers: &HeaderMap) -> bool {
         match headers.iter().next() {
-            Some((name, value)) if *name == header::CONTENT_TYPE => {
-                value.as_bytes().get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
-            }
+            Some((name, value)) if *name == header::CONTENT_TYPE => begins_like_grpc(value.as_bytes()),
             Some(_) => Self::from_headers(headers).is_grpc(),
             None => false,
         }
@@ -93,6 +91,14 @@ impl Protocol {
             Self::GrpcWeb(format) => Some(HeaderValue::from_static(format.as_str())),
         }
     }
+}
+
+/// Whether a value begins as the types of gRPC do, in any case. Some that are none do so too.
+#[inline]
+fn begins_like_grpc(value: &[u8]) -> bool {
+    // The bit in which the cases of a letter differ.
+    const LOWER: u128 = u128::from_ne_bytes([0x20; GRPC.len()]);
+    value.first_chunk().is_some_and(|start| u128::from_ne_bytes(*start) | LOWER == u128::from_ne_bytes(*GRPC))
 }
 
 impl GrpcWebFormat {

@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     convert::Infallible,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
@@ -323,6 +323,25 @@ async fn obs_03_a_client_too_slow_is_no_failure_of_the_server_and_a_deadline_is(
         assert_eq!(outcome.ending, Ending::Timeout);
         assert_eq!(bartizan_core::Classify::classify(&ServerClassifier, &outcome), verdict, "{reason:?}");
     }
+}
+
+#[tokio::test]
+async fn lay_02_a_body_that_the_layer_wraps_is_seen_to_its_end_and_its_own_answer_is_not() {
+    let (sender, reports) = unbounded_channel();
+    let answering = async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"abc")))) };
+    let mut future = pin!(observe(answering, None, false, Report(sender)));
+    let polled = std::future::poll_fn(|cx| future.as_mut().poll_with(cx, ResponseBody::forward)).await;
+    let Ok(response) = polled;
+    let body = response.into_body();
+    assert_eq!((body.size_hint().exact(), body.is_end_stream()), (Some(3), false));
+    assert_eq!(body.collect().await.unwrap().to_bytes(), "abc");
+    let outcome = only(reports).await;
+    assert_eq!((outcome.ending, outcome.bytes), (Ending::Completed, 3));
+
+    let own: ObservedBody<_, fn(BodyReport)> =
+        ObservedBody::unobserved(Full::new(Bytes::from_static(b"own")));
+    assert_eq!(own.collect().await.unwrap().to_bytes(), "own");
+    assert!(ObservedBody::<Full<Bytes>, fn(BodyReport)>::default().is_end_stream());
 }
 
 /// How a response may announce the size of its body.

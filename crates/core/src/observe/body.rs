@@ -65,48 +65,80 @@ pin_project! {
     }
 }
 
-impl<B: Body, O: BodyObserver> ObservedBody<B, O> {
+impl<B, O: BodyObserver> ObservedBody<B, O> {
     /// Wraps the body of `response`, which answers a HEAD request if `head`.
-    pub fn wrap(response: Response<B>, head: bool, observer: O) -> Response<Self> {
+    pub fn wrap(response: Response<B>, head: bool, observer: O) -> Response<Self>
+    where
+        B: Body,
+    {
         let protocol = Protocol::from_headers(response.headers());
         let (parts, body) = response.into_parts();
-        Self::wrap_as(protocol, parts, body, head, observer)
+        let extent = Extent::of(&body);
+        let body = Self::of(protocol, &parts, body, extent, head, observer);
+        Response::from_parts(parts, body)
     }
 
-    /// The same for a response that is no gRPC.
+    /// A body that nobody watches: of an answer that the layer itself gives.
+    #[inline]
+    pub fn unobserved(inner: B) -> Self {
+        Self { inner, watch: Watch::new(None, 0, false) }
+    }
+
+    /// The body of a response that is no gRPC, whose size is known.
     #[inline(always)]
-    pub(super) fn wrap_http(parts: Parts, inner: B, head: bool, observer: O) -> Response<Self> {
-        // A body that knows its size is believed, as servers do; the header is for one that does not.
-        match inner.size_hint().exact() {
-            Some(size) => {
-                let ended = is_bodiless(head, parts.status) || inner.is_end_stream();
-                let watch = Watch::new(observer, size, ended);
-                Response::from_parts(parts, Self { inner, watch })
-            }
-            None => Self::wrap_as(Protocol::Http, parts, inner, head, observer),
-        }
+    pub(super) fn of_http(inner: B, extent: Extent, ended: bool, observer: O) -> Self {
+        Self { inner, watch: Watch::new(Some(observer), extent.size.unwrap_or(u64::MAX), ended) }
     }
 
-    /// The same for a response whose protocol is known.
-    #[inline(never)]
-    pub(super) fn wrap_as(
+    /// The body of a response of this protocol.
+    pub(super) fn of(
         protocol: Protocol,
-        parts: Parts,
+        parts: &Parts,
         inner: B,
+        extent: Extent,
         head: bool,
         observer: O,
-    ) -> Response<Self> {
+    ) -> Self {
         let headers = &parts.headers;
-        let bodiless = is_bodiless(head, parts.status);
         let announced = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-        let expected = inner.size_hint().exact().or_else(announced).unwrap_or(u64::MAX);
+        // A body that knows its size is believed, as servers do; the header is for one that does not.
+        let expected = extent.size.or_else(announced).unwrap_or(u64::MAX);
+        let bodiless = is_bodiless(head, parts.status);
         let awaits_status = protocol.is_grpc() && !bodiless && !headers.contains_key("grpc-status");
-        let mut watch = Watch::new(observer, expected, bodiless || inner.is_end_stream());
+        let mut watch = Watch::new(Some(observer), expected, extent.has_ended(head, parts.status));
         match protocol {
             Protocol::GrpcWeb(format) if awaits_status => watch.web = Some(Box::new(WebStatus::new(format))),
             _ => watch.needs_trailers = awaits_status,
         }
-        Response::from_parts(parts, Self { inner, watch })
+        Self { inner, watch }
+    }
+}
+
+/// An empty body that nobody watches.
+impl<B: Default, O: BodyObserver> Default for ObservedBody<B, O> {
+    fn default() -> Self {
+        Self::unobserved(B::default())
+    }
+}
+
+/// What a body says of its end before it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    /// In bytes, if it is known.
+    pub(super) size: Option<u64>,
+    ended: bool,
+}
+
+impl Extent {
+    #[inline]
+    pub(super) fn of(body: &impl Body) -> Self {
+        Self { size: body.size_hint().exact(), ended: body.is_end_stream() }
+    }
+
+    /// Whether the body of such a response has ended before it is read.
+    #[inline]
+    pub(super) fn has_ended(self, head: bool, status: StatusCode) -> bool {
+        self.ended || is_bodiless(head, status)
     }
 }
 
@@ -183,9 +215,9 @@ struct Watch<O: BodyObserver> {
 
 impl<O: BodyObserver> Watch<O> {
     #[inline]
-    fn new(observer: O, expected: u64, ended: bool) -> Self {
+    fn new(observer: Option<O>, expected: u64, ended: bool) -> Self {
         Self {
-            observer: Some(observer),
+            observer,
             bytes: 0,
             expected,
             grpc: None,

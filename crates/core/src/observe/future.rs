@@ -8,7 +8,7 @@ use http::{Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{BodyObserver, BodyReport, ObservedBody};
+use super::{BodyObserver, BodyReport, ObservedBody, body::Extent};
 use crate::{Ending, Outcome, Protocol, outcome::Head};
 
 /// Follows one request from the call to the end of the response body.
@@ -68,33 +68,56 @@ impl<F, O: Observer> fmt::Debug for ObservedFuture<F, O> {
     }
 }
 
+type Observed<B, O, E> = Result<Response<ObservedBody<B, HeadSeen<O>>>, E>;
+
 impl<F, O, B, E> Future for ObservedFuture<F, O>
 where
     F: Future<Output = Result<Response<B>, E>>,
     O: Observer,
     B: Body,
 {
-    type Output = Result<Response<ObservedBody<B, HeadSeen<O>>>, E>;
+    type Output = Observed<B, O, E>;
 
     // A response is large: as part of the caller this leaves it where it is wanted.
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_with(cx, |body| body)
+    }
+}
+
+impl<F, O: Observer> ObservedFuture<F, O> {
+    /// Polls, and observes what `wrap` makes of the body: for the future of a layer that answers with another body too.
+    #[inline(always)]
+    pub fn poll_with<A, B, E>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        wrap: impl FnOnce(A) -> B,
+    ) -> Poll<Observed<B, O, E>>
+    where
+        F: Future<Output = Result<Response<A>, E>>,
+        A: Body,
+    {
         let this = self.project();
         this.watch.polling = true;
-        // Taken apart in one step: each step would move it.
         match this.inner.poll(cx) {
             Poll::Ready(Ok(response)) => {
                 let (parts, body) = response.into_parts();
+                let extent = Extent::of(&body);
                 let may_be_grpc = match this.protocol {
                     // No one is answered in gRPC who did not ask in it.
                     Some(protocol) => protocol.is_grpc(),
                     None => Protocol::may_be_grpc(&parts.headers),
                 };
-                if may_be_grpc || this.watch.observer.as_ref().is_some_and(O::wants_head) {
-                    return Poll::Ready(Ok(look_closely(this.watch, parts, body, *this.head, may_be_grpc)));
+                let wants_head = this.watch.observer.as_ref().is_some_and(O::wants_head);
+                // Given as it is, and answered as it is wanted: anything else would move each response once more.
+                if may_be_grpc || wants_head || extent.size.is_none() {
+                    return look_closely(this.watch, parts, wrap(body), extent, *this.head, may_be_grpc);
                 }
-                let seen = HeadSeen { head: Head::of_http(&parts), observer: this.watch.ready() };
-                Poll::Ready(Ok(ObservedBody::wrap_http(parts, body, *this.head, seen)))
+                let ended = extent.has_ended(*this.head, parts.status);
+                let head = Head::of_http(&parts);
+                let seen = HeadSeen { head, observer: this.watch.ready() };
+                let body = ObservedBody::of_http(wrap(body), extent, ended, seen);
+                Poll::Ready(Ok(Response::from_parts(parts, body)))
             }
             Poll::Ready(Err(error)) => {
                 this.watch.fail();
@@ -110,19 +133,21 @@ where
 
 /// Apart, so that what most responses need is small enough to be part of the caller.
 #[inline(never)]
-fn look_closely<B: Body, O: Observer>(
+fn look_closely<B, E, O: Observer>(
     watch: &mut Watch<O>,
     mut parts: Parts,
     body: B,
+    extent: Extent,
     head: bool,
     may_be_grpc: bool,
-) -> Response<ObservedBody<B, HeadSeen<O>>> {
+) -> Poll<Observed<B, O, E>> {
     if let Some(observer) = watch.observer.as_mut().filter(|observer| observer.wants_head()) {
         observer.on_head(&mut parts);
     }
     let protocol = if may_be_grpc { Protocol::from_headers(&parts.headers) } else { Protocol::Http };
     let seen = HeadSeen { head: Head::of(protocol, &parts), observer: watch.ready() };
-    ObservedBody::wrap_as(protocol, parts, body, head, seen)
+    let body = ObservedBody::of(protocol, &parts, body, extent, head, seen);
+    Poll::Ready(Ok(Response::from_parts(parts, body)))
 }
 
 struct Watch<O: Observer> {
@@ -173,9 +198,20 @@ pub struct HeadSeen<O> {
     observer: O,
 }
 
+impl<O: Observer> HeadSeen<O> {
+    /// Apart, so that nothing is asked of a plain end that its observer can see.
+    #[inline(never)]
+    fn end_apart(self, report: &BodyReport) {
+        self.observer.on_end(self.head.into_outcome(report));
+    }
+}
+
 impl<O: Observer> BodyObserver for HeadSeen<O> {
     #[inline]
     fn on_end(self, report: BodyReport) {
-        self.observer.on_end(self.head.into_outcome(&report));
+        match self.head.plain_outcome(&report) {
+            Some(outcome) => self.observer.on_end(outcome),
+            None => self.end_apart(&report),
+        }
     }
 }
