@@ -45,7 +45,7 @@ pin_project! {
 impl<A> Answer<A> {
     #[cold]
     #[inline(never)]
-    fn poll<B>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Response<BreakerBody<B>>>
+    fn poll<B, E>(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Response<BreakerBody<B>>, E>>
     where
         A: Future<Output = Option<Response<ResponseBody<B>>>>,
         B: Body,
@@ -56,13 +56,13 @@ impl<A> Answer<A> {
             this.fallback.set(None);
             if let Some(response) = answer {
                 telemetry::note_fallback(this.context.as_ref());
-                return Poll::Ready(response.map(BreakerBody::other));
+                return Poll::Ready(Ok(response.map(BreakerBody::unobserved)));
             }
         }
         // Polled again after it was ready, which no caller may do, it still answers.
         let (rejection, face) =
             this.refusal.take().unwrap_or_else(|| (Rejection::new(Reason::Internal), Face::default()));
-        Poll::Ready(rejection.into_response(&face).map(BreakerBody::other))
+        Poll::Ready(Ok(rejection.into_response(&face).map(BreakerBody::unobserved)))
     }
 }
 
@@ -96,11 +96,8 @@ where
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Call { inner } => {
-                let (head, body) = ready!(inner.poll(cx))?.into_parts();
-                Poll::Ready(Ok(Response::from_parts(head, BreakerBody::observed(body))))
-            }
-            StateProj::Refused { answer } => answer.as_mut().poll(cx).map(Ok),
+            StateProj::Call { inner } => inner.poll_with(cx, ResponseBody::forward),
+            StateProj::Refused { answer } => answer.as_mut().poll(cx),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A call that was let through, until its response has ended.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use bartizan_core::{Observer, Outcome};
 use http::response::Parts;
@@ -46,8 +46,8 @@ impl Observer for Guard {
     #[inline(always)]
     fn on_end(self, outcome: Outcome) {
         if let Some(slot) = self.slot {
-            let verdict = slot.common.settings.classifier.verdict(&outcome);
-            slot.record(self.permit, verdict, Duration::from_nanos(self.pause));
+            let verdict = slot.common.settings.classifier.verdict(outcome);
+            slot.record(self.permit, verdict, self.pause);
         }
     }
 }

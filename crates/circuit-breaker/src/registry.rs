@@ -36,7 +36,7 @@ pub(crate) struct Registry {
     /// Who changes the map.
     writer: Mutex<()>,
     /// For those that have no key or find no room, all together.
-    shared: Arc<Slot>,
+    pub(crate) shared: Arc<Slot>,
     shared_is_used: AtomicBool,
     group: Option<Arc<Group>>,
     full: Fault,
@@ -64,7 +64,7 @@ impl Registry {
         }
     }
 
-    /// The breaker of all.
+    /// The breaker of all, which is used from now on.
     #[inline]
     pub(crate) fn shared(&self) -> &Arc<Slot> {
         if !self.shared_is_used.load(Relaxed) {
@@ -170,7 +170,7 @@ mod tests {
 
     fn call(slot: &Slot, verdict: Verdict) {
         if let Ok(permit) = slot.admit() {
-            slot.record(permit, verdict, Duration::ZERO);
+            slot.record(permit, verdict, 0);
         }
     }
 

@@ -49,7 +49,7 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         if K::SINGLE {
             let settings = &self.registry.common.settings;
-            let slot = self.registry.shared();
+            let slot = &self.registry.shared;
             self.passed_over = slot.breaker.state() != State::Closed
                 && settings.exempt.is_empty()
                 && slot.breaker.is_open(settings.clock.now());
@@ -111,6 +111,23 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
         S: Service<Request<B>, Response = Response<R>>,
         F: Fallback<B, R>,
     {
+        match slot.breaker.pass() {
+            Some(permit) if !self.passed_over => self.make(slot, permit, request),
+            _ => self.call_with_care(slot, request),
+        }
+    }
+
+    /// [`call_by`](Self::call_by) where the breaker is not simply closed, or the time is asked for.
+    #[inline(never)]
+    fn call_with_care<B, R>(
+        &mut self,
+        slot: Arc<Slot>,
+        request: Request<B>,
+    ) -> CircuitBreakerFuture<S::Future, F::Future>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        F: Fallback<B, R>,
+    {
         let admitted = if self.passed_over { Err(still_open(&slot)) } else { slot.admit() };
         match admitted {
             Ok(permit) if permit.state() == State::Closed => self.make(slot, permit, request),
@@ -129,10 +146,9 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
     where
         S: Service<Request<B>>,
     {
-        let head = *request.method() == Method::HEAD;
-        let inner = self.inner.call(request);
+        let (head, guard) = (*request.method() == Method::HEAD, Guard::new(slot, permit));
         // An outgoing call may carry the context of the request it is made for, which says nothing of its own protocol.
-        CircuitBreakerFuture::call(observe(inner, None, head, Guard::new(slot, permit)))
+        CircuitBreakerFuture::call(observe(self.inner.call(request), None, head, guard))
     }
 
     /// Makes a call that is to show whether the breaker may close.

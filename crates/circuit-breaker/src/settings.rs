@@ -79,17 +79,21 @@ pub(crate) enum Classifier {
 }
 
 impl Classifier {
-    #[inline]
-    pub(crate) fn verdict(&self, outcome: &Outcome) -> Verdict {
+    #[inline(always)]
+    pub(crate) fn verdict(&self, outcome: Outcome) -> Verdict {
         match self {
             Self::Client { limited_is_failure } => {
-                if *limited_is_failure && is_limited(outcome) {
+                if *limited_is_failure && is_limited(&outcome) {
                     Verdict::Failure
                 } else {
-                    ClientClassifier.classify(outcome)
+                    ClientClassifier.classify(&outcome)
                 }
             }
-            Self::Own(classifier) => classifier.classify(outcome),
+            // Moved, so that only here it must stand in memory.
+            Self::Own(classifier) => {
+                let outcome = outcome;
+                classifier.classify(&outcome)
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bartizan_core::Verdict;
@@ -37,24 +37,15 @@ impl Slot {
         }
     }
 
-    /// Whether a call may be made. No clock is read while the breaker is simply closed.
-    #[inline]
+    /// Whether a call may be made.
     pub(crate) fn admit(&self) -> Result<Permit, Refused> {
-        match self.breaker.pass() {
-            Some(permit) => Ok(permit),
-            None => self.admit_by_the_clock(),
-        }
-    }
-
-    #[inline(never)]
-    fn admit_by_the_clock(&self) -> Result<Permit, Refused> {
         let admission = self.breaker.admit(self.common.settings.clock.now());
         self.tell(admission.transition);
         admission.result
     }
 
     #[inline(always)]
-    pub(crate) fn record(&self, permit: Permit, verdict: Verdict, pause: Duration) {
+    pub(crate) fn record(&self, permit: Permit, verdict: Verdict, pause: u64) {
         let now = self.common.settings.clock.nanos();
         if let Some(transition) = self.breaker.record_at(permit, verdict, pause, now) {
             self.tell(Some(transition));

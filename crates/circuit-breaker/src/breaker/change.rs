@@ -22,7 +22,7 @@ impl Breaker {
         permit: &Permit,
         verdict: Verdict,
         slow: bool,
-        pause: Duration,
+        pause: u64,
         now: Instant,
     ) -> Option<Transition> {
         let mut away = self.away.lock();
@@ -74,7 +74,7 @@ impl Breaker {
                     matches!(self.policy.recovery, Recovery::Probes { hung: HungProbes::Reopen, .. });
                 // Had it opened again when the probes were given up, that would be over by now.
                 if reopens && now < hung + self.policy.open_time(away.failed) {
-                    self.open(away, Cause::ProbesHung, Duration::ZERO, now)
+                    self.open(away, Cause::ProbesHung, 0, now)
                 } else {
                     away.probes = Probes::new(now);
                     self.store(Word::new(self.word().generation() + 1, State::HalfOpen));
@@ -93,18 +93,12 @@ impl Breaker {
     }
 
     /// `None` where the group has no room for one more open breaker.
-    pub(super) fn open(
-        &self,
-        away: &mut Away,
-        cause: Cause,
-        pause: Duration,
-        now: Instant,
-    ) -> Option<Transition> {
+    pub(super) fn open(&self, away: &mut Away, cause: Cause, pause: u64, now: Instant) -> Option<Transition> {
         if self.group.as_ref().is_some_and(|group| !group.open()) {
             self.streak.reset();
             return None;
         }
-        away.open(&self.policy, Clock::instant_at(self.epoch), now, pause);
+        away.open(&self.policy, Clock::instant_at(self.epoch), now, Duration::from_nanos(pause));
         Some(self.go(away, State::Open, cause, now))
     }
 

@@ -1,7 +1,5 @@
 //! What is counted, and when that is too bad.
 
-use std::time::Duration;
-
 use bartizan_core::Clock;
 
 use super::{Breaker, Cause, State, Transition, word::Word};
@@ -36,7 +34,7 @@ impl Breaker {
         &self,
         window: &TimeWindow,
         word: Word,
-        pause: Duration,
+        pause: u64,
         now: u64,
     ) -> Option<Transition> {
         window.add_call(word.generation(), self.age(now));
@@ -51,7 +49,7 @@ impl Breaker {
         word: Word,
         failed: bool,
         slow: bool,
-        pause: Duration,
+        pause: u64,
         now: u64,
     ) -> Option<Transition> {
         let call = Totals {
@@ -78,7 +76,7 @@ impl Breaker {
         word: Word,
         failed: bool,
         totals: Option<Totals>,
-        pause: Duration,
+        pause: u64,
         now: u64,
     ) -> Option<Transition> {
         let in_a_row = match self.policy.consecutive_failures {

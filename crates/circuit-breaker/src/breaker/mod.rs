@@ -179,17 +179,19 @@ impl Breaker {
         pause: Duration,
         now: Instant,
     ) -> Option<Transition> {
+        let pause = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
         self.record_at(permit, verdict, pause, Clock::nanos_at(now))
     }
 
-    /// The same at a reading in nanoseconds, of which the simple end of a call needs no more.
+    /// The same at a reading in nanoseconds, of which the simple end of a call needs no more; `pause` is in
+    /// nanoseconds too.
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "a permit is given back once")]
     pub(crate) fn record_at(
         &self,
         permit: Permit,
         verdict: Verdict,
-        pause: Duration,
+        pause: u64,
         now: u64,
     ) -> Option<Transition> {
         let word = self.word();
@@ -210,7 +212,7 @@ impl Breaker {
         word: Word,
         permit: &Permit,
         verdict: Verdict,
-        pause: Duration,
+        pause: u64,
         now: u64,
     ) -> Option<Transition> {
         if word.generation() != permit.word.generation() {
