@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use bartizan_core::{Observer, Outcome};
+use bartizan_core::{Ending, Observer, Outcome};
 use http::response::Parts;
 
 use crate::{Permit, pause, slot::Slot};
@@ -21,6 +21,26 @@ impl Guard {
     #[inline]
     pub(crate) fn new(slot: Arc<Slot>, permit: Permit) -> Self {
         Self { slot: Some(slot), permit, pause: 0 }
+    }
+
+    /// Calls the inner service. Should it panic before there is a future to follow, the breaker is told: a probe's permit
+    /// is to go to another call.
+    pub(crate) fn calling<T>(slot: Arc<Slot>, permit: Permit, call: impl FnOnce() -> T) -> (T, Self) {
+        /// Still has its guard in a panic alone.
+        struct Calling(Option<Guard>);
+
+        impl Drop for Calling {
+            fn drop(&mut self) {
+                if let Some(guard) = self.0.take() {
+                    guard.on_end(Outcome::without_response(Ending::Panic));
+                }
+            }
+        }
+
+        let mut calling = Calling(Some(Self::new(slot, permit)));
+        let called = call();
+        let guard = calling.0.take().unwrap_or_else(Self::exempt);
+        (called, guard)
     }
 
     /// Of a call that no breaker applies to.

@@ -146,9 +146,10 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
     where
         S: Service<Request<B>>,
     {
-        let (head, guard) = (*request.method() == Method::HEAD, Guard::new(slot, permit));
+        let head = *request.method() == Method::HEAD;
+        let inner = self.inner.call(request);
         // An outgoing call may carry the context of the request it is made for, which says nothing of its own protocol.
-        CircuitBreakerFuture::call(observe(self.inner.call(request), None, head, guard))
+        CircuitBreakerFuture::call(observe(inner, None, head, Guard::new(slot, permit)))
     }
 
     /// Makes a call that is to show whether the breaker may close.
@@ -165,7 +166,9 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
         note(RequestContext::get(request.extensions()), |context| {
             telemetry::note_probe(context, &slot.common.settings.name, &permit);
         });
-        self.make(slot, permit, request)
+        let head = *request.method() == Method::HEAD;
+        let (inner, guard) = Guard::calling(slot, permit, || self.inner.call(request));
+        CircuitBreakerFuture::call(observe(inner, None, head, guard))
     }
 }
 

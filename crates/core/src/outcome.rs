@@ -55,7 +55,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// What became of a request that never had a response head.
-    pub(crate) fn without_response(ending: Ending) -> Self {
+    pub fn without_response(ending: Ending) -> Self {
         Self { ending, status: None, grpc: None, bytes: 0, rejection: None }
     }
 

@@ -1,6 +1,6 @@
 //! CB-07, GRPC-13, RT-14, LAY-01, LAY-02: what a call was is known when its body has ended.
 
-use std::pin::pin;
+use std::{future::Ready, pin::pin};
 
 use bartizan_circuit_breaker::{CircuitBreakerLayer, State};
 use bartizan_core::{Reason, Rejection, RequestContext, ServerClassifier};
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt};
 
-use super::{HOST, KEY, SECOND, state, touchy};
+use super::{HOST, KEY, SECOND, Upstream, state, touchy};
 
 /// The state after one call that was answered like this.
 async fn after(
@@ -233,4 +233,23 @@ async fn a_service_that_panics_fails() {
     script.next_call().expect("called").reply.panic();
     assert!(tokio::spawn(call).await.unwrap_err().is_panic());
     assert_eq!(state(&layer), State::Open);
+}
+
+#[tokio::test]
+async fn cb_05_a_probe_that_panics_before_there_is_a_future_gives_its_permit_back() {
+    let (layer, time) = touchy();
+    let upstream = Upstream::new(503);
+    assert_eq!(upstream.call(&layer, HOST).await, 503);
+    time.advance(31 * SECOND);
+    let panicking =
+        tower::service_fn(|_: Request<TestBody>| -> Ready<Result<Response<TestBody>, TestError>> {
+            panic!("the service panics, as the test wants")
+        });
+    let call = layer.layer(panicking).oneshot(Request::get(HOST).body(TestBody::empty()).unwrap());
+    assert!(tokio::spawn(call).await.unwrap_err().is_panic());
+    assert_eq!(state(&layer), State::Open, "the probe failed, and was told so");
+    time.advance(61 * SECOND);
+    upstream.says(200);
+    assert_eq!(upstream.call(&layer, HOST).await, 200, "another call may probe");
+    assert_eq!(state(&layer), State::Closed);
 }
