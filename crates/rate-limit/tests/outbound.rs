@@ -127,6 +127,23 @@ async fn rl_14_nobody_waits_beyond_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn grpc_02_a_call_is_refused_in_its_own_protocol_and_not_in_that_of_the_request_it_is_made_for() {
+    for layer in [OutboundRateLimitLayer::new(rate("1/min")), waiting("1/min", 9, 1)] {
+        send(&layer).await;
+        let mut call = Request::post("http://a.example/pkg.Stock/Reserve").body(String::new()).unwrap();
+        call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        call.extensions_mut().insert(RequestContext::of(&mut Request::new(())));
+        let service =
+            service_fn(async |_: Request<String>| Ok::<_, Infallible>(Response::new(String::new())));
+        let refused = layer.layer(service).oneshot(call).await.unwrap();
+        assert_eq!(
+            (refused.status(), &refused.headers()["grpc-status"]),
+            (StatusCode::OK, &"8".parse().unwrap())
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rl_14_retry_after_stops_the_one_authority_and_resumption_is_spread() {
     let mut resumed = Vec::new();
     for _ in 0..20 {

@@ -226,7 +226,7 @@ fn wait_for(wait: Duration) -> Option<Sleep> {
 
 fn refused<F, R, B, P: Policy>(call: &Call<B, P>) -> State<F, R, B> {
     let (rejection, request) = call.too_late();
-    State::Refuse { refusal: Some((rejection, Face::of(&request))) }
+    State::Refuse { refusal: Some((rejection, Face::of_call(&request))) }
 }
 
 impl<S, F, B, R, P> fmt::Debug for RetryFuture<S, F, B, R, P> {

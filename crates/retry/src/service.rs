@@ -47,7 +47,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let (head, limits) = self.shared.begin(&mut request);
         if limits.leave_no_time(&self.shared.settings.bounds) {
-            return RetryFuture::refuse(self.shared.refuse(limits.context(&head)), Face::of(&request));
+            return RetryFuture::refuse(self.shared.refuse(limits.context(&head)), Face::of_call(&request));
         }
         let (parts, body) = request.into_parts();
         let (body, replay) = ReplayBody::new(body, self.shared.settings.replay_cap);

@@ -123,7 +123,7 @@ where
                 State::Send { inner: self.inner.call(request), sent: Some(sent) }
             }
             Err(shortest) => {
-                let face = Face::of(&request);
+                let face = Face::of_call(&request);
                 let line = shared.settings.waiting;
                 let deadline = deadline(&request);
                 match shared.queue(&upstream, Wait { line, now, deadline, shortest }) {

@@ -4,6 +4,7 @@ use std::{io::ErrorKind, time::Duration};
 
 use bartizan_core::{Clock, Deadline, ManualClock, Reason, Rejection, RequestContext};
 use bartizan_retry::{Attempts, Backoff, RetryLayer, StandardPolicy};
+use http::Request;
 use tokio::time::Instant;
 
 use crate::support::{Answer, MS, SECOND, Upstream, call, fail, get, grpc, post, status, status_with};
@@ -158,6 +159,22 @@ async fn rt_11_the_deadline_of_the_request_that_is_served_bounds_the_call() {
     let upstream = Upstream::new([]);
     assert_eq!(upstream.send(&quick(), request).await.unwrap().status(), 504);
     assert_eq!(upstream.called(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_02_a_call_is_refused_in_its_own_protocol_and_not_in_that_of_the_request_it_is_made_for() {
+    // Before the first attempt, and in it.
+    for seconds in [0, 3] {
+        let inbound = RequestContext::of(&mut Request::new(()));
+        inbound.tighten_deadline(Deadline::at((Instant::now() + seconds * SECOND).into_std()));
+        let mut call = call();
+        call.extensions_mut().insert(inbound);
+        let refused = Upstream::always(|| Answer::Never).send(&quick(), call).await.unwrap();
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["grpc-status"]),
+            (200, &"4".parse().unwrap())
+        );
+    }
 }
 
 #[cfg(feature = "scope")]
