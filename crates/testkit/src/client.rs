@@ -1,6 +1,6 @@
 //! Clients on real sockets.
 
-use std::net::SocketAddr;
+use std::{mem, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -85,8 +85,9 @@ pub(crate) async fn read(which: &str, response: Response<Incoming>) -> (Response
     }
 }
 
-/// A client that writes bytes, for what no proper client does.
-pub(crate) struct RawClient {
+/// A client that writes bytes over HTTP/1.1, for what no proper client does.
+#[derive(Debug)]
+pub struct RawClient {
     stream: TcpStream,
     unread: Vec<u8>,
 }
@@ -98,12 +99,45 @@ pub(crate) struct RawHead {
 }
 
 impl RawClient {
-    pub(crate) async fn connect(addr: SocketAddr) -> Self {
+    /// A connection to the server at `addr`.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens there.
+    pub async fn connect(addr: SocketAddr) -> Self {
         Self { stream: connect(addr).await, unread: Vec::new() }
     }
 
-    pub(crate) async fn write(&mut self, text: &str) {
-        self.stream.write_all(text.as_bytes()).await.expect("the server reads");
+    /// Sends `bytes`.
+    ///
+    /// # Panics
+    ///
+    /// When the server has closed the connection.
+    pub async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.expect("the server reads");
+    }
+
+    /// Sends the head of a `POST /` with these lines, and waits to be told to go on before the body.
+    ///
+    /// # Panics
+    ///
+    /// When the server has closed the connection.
+    pub async fn expect_continue(&mut self, fields: &str) {
+        let head = "POST / HTTP/1.1\r\nhost: testkit.invalid\r\nexpect: 100-continue";
+        self.write(format!("{head}\r\n{fields}\r\n\r\n")).await;
+    }
+
+    /// Reads until what came contains `end`: all that came, as text.
+    ///
+    /// # Panics
+    ///
+    /// When the connection ends before, or what came is no text.
+    pub async fn read_to(&mut self, end: &str) -> String {
+        while !String::from_utf8_lossy(&self.unread).contains(end) {
+            let more = self.fill().await;
+            assert!(more.is_some(), "it ends without {end:?}: {}", String::from_utf8_lossy(&self.unread));
+        }
+        String::from_utf8(mem::take(&mut self.unread)).expect("text")
     }
 
     /// Reads the head of the next response; `None` when the connection ends before.

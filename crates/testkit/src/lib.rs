@@ -23,12 +23,14 @@ mod suite;
 
 pub use self::{
     body::{BodySender, TestBody},
+    client::RawClient,
     contract::{Contract, Held, contract},
     error::TestError,
     handle::Handle,
     inner::{Call, Inner, InnerFuture, Reply, Script},
     layer::{AxumLayer, ContractLayer, TestService, TonicLayer},
     probe::{Probe, Spinning},
+    server::serve_router,
 };
 
 #[cfg(feature = "tracing")]

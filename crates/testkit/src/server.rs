@@ -1,4 +1,4 @@
-//! A real hyper server around a service under test.
+//! Real servers around what is under test.
 
 use std::net::SocketAddr;
 
@@ -17,6 +17,17 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("a bound socket has an address");
     (listener, addr)
+}
+
+/// Serves `router` over HTTP/1.1 on a free port of this machine until the runtime ends.
+///
+/// # Panics
+///
+/// When there is no free port.
+pub async fn serve_router(router: axum::Router) -> SocketAddr {
+    let (listener, addr) = listen().await;
+    tokio::spawn(axum::serve(listener, router).into_future());
+    addr
 }
 
 /// Serves `service` over HTTP/1.1 and HTTP/2 until the runtime ends. Requests are prepared when they arrive.

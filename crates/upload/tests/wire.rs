@@ -4,11 +4,8 @@ use std::net::SocketAddr;
 
 use axum::{Router, body::Body, extract::Request, response::IntoResponse, routing::post};
 use bartizan_core::Rejection;
+use bartizan_testkit::{RawClient, serve_router};
 use bartizan_upload::{AllowList, FileType, Upload, UploadLayer, UploadLimits};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
 
 async fn read(request: Request<Body>) -> Result<String, Rejection> {
     let mut upload = Upload::of(request)?;
@@ -21,28 +18,12 @@ async fn read(request: Request<Body>) -> Result<String, Rejection> {
 }
 
 async fn serve() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let limits = UploadLimits::new().with_max_total(1 << 20).unwrap();
     let layer = UploadLayer::new(AllowList::new([FileType::PNG]).unwrap()).with_limits(limits);
     let app = Router::new()
         .route("/", post(async |request: Request<Body>| read(request).await.into_response()))
         .layer(layer);
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    address
-}
-
-/// Reads until what came contains `end`.
-async fn read_to(stream: &mut TcpStream, end: &str) -> String {
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains(end) {
-        assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "{}", String::from_utf8_lossy(&seen));
-    }
-    String::from_utf8(seen).unwrap()
-}
-
-fn head(fields: &str) -> String {
-    format!("POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n{fields}\r\n\r\n")
+    serve_router(app).await
 }
 
 #[tokio::test]
@@ -52,21 +33,21 @@ async fn err_11_a_client_that_withholds_its_form_is_refused_without_a_100() {
         ("content-type: multipart/form-data\r\ncontent-length: 5", "400"),
         ("content-type: multipart/form-data; boundary=XX\r\ncontent-length: 1048577", "413"),
     ] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(head(fields).as_bytes()).await.unwrap();
-        let answer = read_to(&mut stream, "\"code\"").await;
+        let mut client = RawClient::connect(address).await;
+        client.expect_continue(fields).await;
+        let answer = client.read_to("\"code\"").await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
 }
 
 #[tokio::test]
 async fn upl_01_a_chunked_form_is_read_as_it_comes_and_the_connection_serves_the_next() {
-    let mut stream = TcpStream::connect(serve().await).await.unwrap();
+    let mut client = RawClient::connect(serve().await).await;
     let fields = "content-type: multipart/form-data; boundary=XX\r\ntransfer-encoding: chunked";
     let png: &[u8] = b"\x89PNG\r\n\x1a\n";
     for (bytes, status) in [(png, "200"), (png, "200"), (b"no picture", "415")] {
-        stream.write_all(head(fields).as_bytes()).await.unwrap();
-        read_to(&mut stream, "HTTP/1.1 100 Continue\r\n\r\n").await;
+        client.expect_continue(fields).await;
+        client.read_to("HTTP/1.1 100 Continue\r\n\r\n").await;
         let form = [
             b"--XX\r\nContent-Disposition: form-data; name=\"a\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n",
             bytes,
@@ -75,11 +56,11 @@ async fn upl_01_a_chunked_form_is_read_as_it_comes_and_the_connection_serves_the
         .concat();
         for piece in form.chunks(11) {
             let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
-            stream.write_all(&chunk).await.unwrap();
+            client.write(chunk).await;
         }
-        stream.write_all(b"0\r\n\r\n").await.unwrap();
+        client.write(b"0\r\n\r\n").await;
         let end = if status == "200" { "a.png 8" } else { "\"file_content\"" };
-        let answer = read_to(&mut stream, end).await;
+        let answer = client.read_to(end).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
 }

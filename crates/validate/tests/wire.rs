@@ -3,31 +3,11 @@
 use std::net::SocketAddr;
 
 use axum::{Router, body::Bytes, routing::post};
+use bartizan_testkit::{RawClient, serve_router};
 use bartizan_validate::JsonLayer;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
 
 async fn serve() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let app = Router::new().route("/", post(async |body: Bytes| body)).layer(JsonLayer::new());
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    address
-}
-
-/// Reads until what came contains `end`.
-async fn read_to(stream: &mut TcpStream, end: &str) -> String {
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains(end) {
-        assert_ne!(stream.read_buf(&mut seen).await.unwrap(), 0, "{}", String::from_utf8_lossy(&seen));
-    }
-    String::from_utf8(seen).unwrap()
-}
-
-fn head(fields: &str) -> String {
-    format!("POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n{fields}\r\n\r\n")
+    serve_router(Router::new().route("/", post(async |body: Bytes| body)).layer(JsonLayer::new())).await
 }
 
 #[tokio::test]
@@ -38,21 +18,21 @@ async fn err_11_a_client_that_withholds_its_body_is_refused_without_a_100() {
         ("content-length: 2", "415"),
         ("content-type: application/json\r\ncontent-encoding: zip\r\ncontent-length: 2", "415"),
     ] {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(head(fields).as_bytes()).await.unwrap();
-        let answer = read_to(&mut stream, "\"code\"").await;
+        let mut client = RawClient::connect(address).await;
+        client.expect_continue(fields).await;
+        let answer = client.read_to("\"code\"").await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
 }
 
 #[tokio::test]
 async fn err_11_a_client_whose_head_is_good_is_told_to_go_on() {
-    let mut stream = TcpStream::connect(serve().await).await.unwrap();
+    let mut client = RawClient::connect(serve().await).await;
     let fields = "content-type: application/json\r\ntransfer-encoding: chunked";
-    stream.write_all(head(fields).as_bytes()).await.unwrap();
-    read_to(&mut stream, "HTTP/1.1 100 Continue\r\n\r\n").await;
-    stream.write_all(b"4\r\n[1, \r\n2\r\n2]\r\n0\r\n\r\n").await.unwrap();
-    let answer = read_to(&mut stream, "[1, 2]").await;
+    client.expect_continue(fields).await;
+    client.read_to("HTTP/1.1 100 Continue\r\n\r\n").await;
+    client.write(b"4\r\n[1, \r\n2\r\n2]\r\n0\r\n\r\n").await;
+    let answer = client.read_to("[1, 2]").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
@@ -63,13 +43,9 @@ async fn val_08_a_broken_response_is_replaced_and_the_connection_serves_the_next
     use bartizan_validate::{JsonSchema, ResponseSchemaLayer};
 
     let schema = JsonSchema::new(&serde_json::json!({ "required": ["id"] })).unwrap();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let answer = async |Path(body): Path<String>| ([(header::CONTENT_TYPE, "application/json")], body);
     let app = Router::new().route("/{body}", get(answer)).layer(ResponseSchemaLayer::new(schema));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut client = RawClient::connect(serve_router(app).await).await;
     for (target, status, length, end) in [
         ("/%7B%22id%22:7%7D", "200 OK", "content-length: 8\r\n", "{\"id\":7}"),
         (
@@ -81,8 +57,8 @@ async fn val_08_a_broken_response_is_replaced_and_the_connection_serves_the_next
         ("/%7B%22id%22:8%7D", "200 OK", "content-length: 8\r\n", "{\"id\":8}"),
     ] {
         let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let answer = read_to(&mut stream, end).await;
+        client.write(head).await;
+        let answer = client.read_to(end).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")) && answer.contains(length), "{answer}");
         assert!(!answer.contains("s3cret"), "{answer}");
     }

@@ -233,11 +233,7 @@ async fn a_withheld_body(refusal: &Refusal) {
     let which = format!("{:?}, Expect: 100-continue", refusal.reason);
     let addr = refusing_server(refusal).await;
     let mut client = RawClient::connect(addr).await;
-    client
-        .write(
-            "POST / HTTP/1.1\r\nhost: testkit.invalid\r\nexpect: 100-continue\r\ncontent-length: 1000\r\n\r\n",
-        )
-        .await;
+    client.expect_continue("content-length: 1000").await;
     let Some(head) = client.head().await else {
         fail!(Early, "{which}: the connection ends without an answer")
     };
