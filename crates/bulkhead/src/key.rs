@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, fmt, hash::Hash, marker::PhantomData};
 
+#[doc(inline)]
+pub use bartizan_core::key::{Global, PerPrincipal, PerRoute, PerTenant};
 use bartizan_core::{
-    Principal, RequestContext, RequestHead, fact,
+    Principal, RequestHead, fact,
     phase::{self, Phase},
 };
-
-use crate::scope;
 
 /// Which requests share a bulkhead, and where in a server's stack a layer by that key belongs.
 ///
@@ -70,9 +70,6 @@ impl fmt::Debug for Key<'_> {
 }
 
 /// One bulkhead for all requests: the default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Global;
-
 impl BulkheadKey for Global {
     type Phase = phase::Load;
     type Needs = ();
@@ -83,10 +80,7 @@ impl BulkheadKey for Global {
     }
 }
 
-/// One bulkhead for each [route](bartizan_core::MatchedRoute) or gRPC method, so that a slow one cannot take all places.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerRoute;
-
+/// One bulkhead for each route or gRPC method, so that a slow one cannot take all places.
 impl BulkheadKey for PerRoute {
     type Phase = phase::Load;
     type Needs = ();
@@ -109,38 +103,24 @@ impl BulkheadKey for PerAuthority {
     }
 }
 
-/// One bulkhead for each [tenant](Principal::tenant). Callers without one share a bulkhead.
-///
-/// In a server's stack it stands after authentication. On a client, with the feature `scope`, it is the tenant of the
-/// request that the call is made for.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerTenant;
-
+/// One bulkhead for each tenant. Callers without one share a bulkhead. In a server's stack it stands after authentication.
+/// On a client, with the feature `scope`, it is the tenant of the request that the call is made for.
 impl BulkheadKey for PerTenant {
     type Phase = phase::PrincipalBulkhead;
     type Needs = fact::Principal;
 
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Key<'a>> {
-        if let Some(principal) = head.context().and_then(RequestContext::principal) {
-            return principal.tenant().map(Key::from);
-        }
-        let context = scope::current()?;
-        context.principal()?.tenant().map(|tenant| Key::from(tenant.to_owned()))
+        head.tenant().map(Key::from)
     }
 }
 
-/// One bulkhead for each authenticated caller. All others share one.
-///
-/// In a server's stack it stands after authentication.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerPrincipal;
-
+/// One bulkhead for each authenticated caller. All others share one. In a server's stack it stands after authentication.
 impl BulkheadKey for PerPrincipal {
     type Phase = phase::PrincipalBulkhead;
     type Needs = fact::Principal;
 
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Key<'a>> {
-        head.context()?.principal().map(Key::principal)
+        head.principal().map(Key::principal)
     }
 }
 

@@ -88,7 +88,6 @@ mod limit;
 mod permit;
 mod priority;
 mod rooms;
-mod scope;
 mod service;
 mod telemetry;
 

@@ -122,7 +122,6 @@ mod policy;
 mod presets;
 mod refusal;
 mod registry;
-mod scope;
 mod service;
 mod settings;
 mod slot;

@@ -7,14 +7,14 @@ use std::{
     time::Duration,
 };
 
-use bartizan_core::{Face, Protocol, RequestContext, RequestHead, observe};
+use bartizan_core::{Face, Protocol, RequestContext, RequestHead, observe, served};
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::{
     BreakerBody, BreakerKey, CircuitBreakerFuture, Fallback, Permit, Refused, State, guard::Guard, refusal,
-    registry::Registry, scope, slot::Slot, telemetry,
+    registry::Registry, slot::Slot, telemetry,
 };
 
 /// The service of [`CircuitBreakerLayer`](crate::CircuitBreakerLayer). Clones share the breakers.
@@ -198,7 +198,7 @@ where
     slot.common.telemetry.refused();
     let context = RequestContext::get(request.extensions());
     note(context, |context| telemetry::note_refused(context, &slot.common.settings.name, refused));
-    let (face, context) = (Face::of_call(&request), context.cloned().or_else(scope::current));
+    let (face, context) = (Face::of_call(&request), context.cloned().or_else(served));
     CircuitBreakerFuture::refuse(refusal::of(refused), face, context, fallback.answer(request))
 }
 
@@ -207,7 +207,7 @@ where
 fn note(own: Option<&RequestContext>, note: impl FnOnce(Option<&RequestContext>)) {
     match own {
         Some(own) => note(Some(own)),
-        None => note(scope::current().as_ref()),
+        None => note(served().as_ref()),
     }
 }
 

@@ -14,6 +14,7 @@ mod fault;
 mod future;
 mod grpc;
 pub mod grpc_timeout;
+pub mod key;
 mod normalize;
 mod observe;
 mod optional;
@@ -60,7 +61,7 @@ pub use self::{
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
     request_head::RequestHead,
     retry_after::retry_after,
-    scope::{Scoped, ScopedBody},
+    scope::{Scoped, ScopedBody, served},
     stack::{
         AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact,
         phase,

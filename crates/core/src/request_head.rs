@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 
-use crate::{MatchedRoute, Protocol, RequestContext, authority};
+use crate::{MatchedRoute, Principal, Protocol, RequestContext, authority, served};
 
 /// A request without its body: what a limiter, a bulkhead or a breaker takes its key from, whatever the body's type.
 #[derive(Clone, Copy)]
@@ -59,6 +59,21 @@ impl<'a> RequestHead<'a> {
     /// What other layers found out: the caller, its address, the route. `None` when there is no other layer.
     pub fn context(&self) -> Option<&'a RequestContext> {
         self.context
+    }
+
+    /// The authenticated caller.
+    pub fn principal(&self) -> Option<&'a Principal> {
+        self.context?.principal()
+    }
+
+    /// The tenant on whose behalf a service is called or calls: the caller's, or, where the request tells no caller and
+    /// with the feature `scope`, that of the request which the running code serves.
+    pub fn tenant(&self) -> Option<Cow<'a, str>> {
+        if let Some(principal) = self.principal() {
+            return principal.tenant().map(Cow::Borrowed);
+        }
+        let served = served()?;
+        served.principal()?.tenant().map(|tenant| Cow::Owned(tenant.to_owned()))
     }
 
     /// The template of the route or the gRPC method, [`MatchedRoute::OTHER`] without one.
@@ -117,5 +132,31 @@ impl<B> Head for Request<B> {
             Some(context) => Cow::Borrowed(context.route_of(self).as_str()),
             None => Cow::Owned(MatchedRoute::of(self).as_str().to_owned()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_tenant(tenant: Option<&'static str>) -> Request<()> {
+        let mut request = Request::new(());
+        let caller = Principal::service("shop");
+        let caller = tenant.into_iter().fold(caller, |caller, tenant| caller.tenant(tenant)).build();
+        RequestContext::of(&mut request).set_principal(caller);
+        request
+    }
+
+    #[test]
+    fn the_tenant_is_that_of_the_caller_or_of_the_request_that_a_call_is_made_for() {
+        let served = of_tenant(Some("acme"));
+        let served = RequestContext::get(served.extensions()).unwrap();
+        let tenant = |call: &Request<()>| RequestHead::of(call).tenant().map(Cow::into_owned);
+        let in_scope = |call: &Request<()>| served.enter(|| tenant(call));
+        let (own, nobody, none) = (of_tenant(Some("zeta")), Request::new(()), of_tenant(None));
+        assert_eq!((tenant(&own), tenant(&nobody), tenant(&none)), (Some("zeta".to_owned()), None, None));
+        assert_eq!(in_scope(&own).as_deref(), Some("zeta"));
+        assert_eq!(in_scope(&nobody).as_deref(), cfg!(feature = "scope").then_some("acme"));
+        assert_eq!(in_scope(&none), None, "it is of a caller who has no tenant");
     }
 }

@@ -33,6 +33,16 @@ pub fn current() -> Option<RequestContext> {
     })
 }
 
+/// The context of the request that the running code serves, for layers that work without the feature `scope` too:
+/// without it no request is known.
+#[inline]
+pub fn served() -> Option<RequestContext> {
+    #[cfg(feature = "scope")]
+    return current();
+    #[cfg(not(feature = "scope"))]
+    None
+}
+
 /// Carries the scope of the running request into a task spawned for it.
 ///
 /// ```

@@ -48,10 +48,8 @@ impl Origin {
     fn record(&self, stage: Stage) {
         match self {
             Self::Inbound(context) => context.event().record("deadline.exceeded", stage.as_str()),
-            Self::Outbound(_) =>
-            {
-                #[cfg(feature = "scope")]
-                if let Some(context) = bartizan_core::current() {
+            Self::Outbound(_) => {
+                if let Some(context) = bartizan_core::served() {
                     context.event().record("deadline.call_exceeded", stage.as_str());
                 }
             }

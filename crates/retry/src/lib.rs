@@ -110,7 +110,6 @@ mod limits;
 mod policy;
 mod replay;
 mod response;
-mod scope;
 mod service;
 mod telemetry;
 mod time;

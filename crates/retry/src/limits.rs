@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bartizan_core::{Deadline, Protocol, RequestContext, grpc_timeout};
+use bartizan_core::{Deadline, Protocol, RequestContext, grpc_timeout, served};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header::Entry};
 use rand::Rng;
 use uuid::{Builder, fmt::Hyphenated};
@@ -10,7 +10,6 @@ use uuid::{Builder, fmt::Hyphenated};
 use crate::{
     RequestHead, grpc,
     head::{IDEMPOTENCY_KEY, KeptHead},
-    scope,
     time::Time,
 };
 
@@ -51,7 +50,7 @@ impl Bounds {
     #[inline(always)]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> (KeptHead, Limits) {
         let mut head = KeptHead::of(request);
-        let (start, served) = (self.clock.now(), scope::current());
+        let (start, served) = (self.clock.now(), served());
         let mut deadline = self.total_timeout.and_then(|timeout| start.checked_add(timeout));
         let mut is_retry =
             self.attempt_header.as_ref().is_some_and(|name| request.headers().contains_key(name));

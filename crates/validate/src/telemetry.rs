@@ -6,16 +6,7 @@ use http::Extensions;
 /// The context of a request, or of the request for which this one is made.
 #[cfg(feature = "schema")]
 pub(crate) fn context(extensions: &Extensions) -> Option<RequestContext> {
-    RequestContext::get(extensions).cloned().or_else(surrounding)
-}
-
-/// The context of the request that is being answered.
-#[cfg(any(feature = "schema", feature = "tonic"))]
-pub(crate) fn surrounding() -> Option<RequestContext> {
-    #[cfg(feature = "scope")]
-    return bartizan_core::current();
-    #[cfg(not(feature = "scope"))]
-    None
+    RequestContext::get(extensions).cloned().or_else(bartizan_core::served)
 }
 
 /// Told of every refusal, and of what would have been one.

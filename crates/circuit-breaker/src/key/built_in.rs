@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use bartizan_core::{MatchedRoute, RequestContext, RequestHead, fact, phase};
+use bartizan_core::{
+    MatchedRoute, RequestHead, fact,
+    key::{PerRoute, PerTenant},
+    phase,
+};
 
 use super::BreakerKey;
-use crate::scope;
 
 /// One breaker for each host and port that is called: the default, for clients.
 ///
@@ -44,9 +47,6 @@ impl BreakerKey for PerUpstreamRoute {
 }
 
 /// One breaker for each route template or gRPC method.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerRoute;
-
 impl BreakerKey for PerRoute {
     type Phase = phase::Load;
     type Needs = ();
@@ -56,24 +56,15 @@ impl BreakerKey for PerRoute {
     }
 }
 
-/// One breaker for each [tenant](bartizan_core::Principal::tenant), on whose behalf a service is called or calls.
-///
-/// For an outgoing request that is the tenant of the request it is made for, with the feature `scope`. Callers without
-/// one share a breaker. In a server's stack it stands after authentication.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerTenant;
-
+/// One breaker for each tenant, on whose behalf a service is called or calls. For an outgoing request that is the tenant of
+/// the request it is made for, with the feature `scope`. Callers without one share a breaker. In a server's stack it stands
+/// after authentication.
 impl BreakerKey for PerTenant {
     type Phase = phase::PrincipalBulkhead;
     type Needs = fact::Principal;
 
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Cow<'a, str>> {
-        let tenant = |context: &'a RequestContext| context.principal()?.tenant();
-        if let Some(tenant) = head.context().and_then(tenant) {
-            return Some(Cow::Borrowed(tenant));
-        }
-        let context = scope::current()?;
-        context.principal()?.tenant().map(|tenant| Cow::Owned(tenant.to_owned()))
+        head.tenant()
     }
 }
 
@@ -94,7 +85,7 @@ impl BreakerKey for Single {
 
 #[cfg(test)]
 mod tests {
-    use bartizan_core::Principal;
+    use bartizan_core::{Principal, RequestContext};
     use http::Request;
 
     use super::*;

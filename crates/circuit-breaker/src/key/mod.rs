@@ -7,8 +7,11 @@ use std::borrow::Cow;
 
 use bartizan_core::{RequestHead, phase::Phase};
 
+#[doc(inline)]
+pub use bartizan_core::key::{PerRoute, PerTenant};
+
 pub use self::{
-    built_in::{PerRoute, PerTenant, PerUpstream, PerUpstreamRoute, Single},
+    built_in::{PerUpstream, PerUpstreamRoute, Single},
     key_fn::KeyFn,
 };
 

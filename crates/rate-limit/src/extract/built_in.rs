@@ -1,6 +1,10 @@
 //! The usual keys.
 
-use bartizan_core::{Fault, fact, phase};
+use bartizan_core::{
+    Fault, fact,
+    key::{Global, PerPrincipal, PerRoute, PerTenant},
+    phase,
+};
 use http::HeaderName;
 
 use super::KeyExtractor;
@@ -47,19 +51,15 @@ impl KeyExtractor for PerClientAddr {
     }
 }
 
-/// One bucket per authenticated caller, whatever credential it uses.
-///
-/// Needs a layer that authenticates. Policy name: `per-principal`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerPrincipal;
-
+/// One bucket per authenticated caller, whatever credential it uses. Needs a layer that authenticates. Policy name:
+/// `per-principal`.
 impl KeyExtractor for PerPrincipal {
     type Phase = phase::PrincipalLimit;
     type Needs = fact::Principal;
 
     #[inline]
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Key<'a>> {
-        head.context()?.principal().map(Key::principal)
+        head.principal().map(Key::principal)
     }
 
     fn policy(&self) -> &'static str {
@@ -79,19 +79,15 @@ impl KeyExtractor for PerPrincipal {
     }
 }
 
-/// One bucket per customer: all callers of one [tenant](bartizan_core::Principal::tenant) together.
-///
-/// A caller without a tenant has no key. Needs a layer that authenticates. Policy name: `per-tenant`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerTenant;
-
+/// One bucket per customer: all callers of one [tenant](bartizan_core::Principal::tenant) together. A caller without a
+/// tenant has no key. Needs a layer that authenticates. Policy name: `per-tenant`.
 impl KeyExtractor for PerTenant {
     type Phase = phase::PrincipalLimit;
     type Needs = fact::Principal;
 
     #[inline]
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Key<'a>> {
-        head.context()?.principal()?.tenant().map(Key::text)
+        head.principal()?.tenant().map(Key::text)
     }
 
     fn policy(&self) -> &'static str {
@@ -128,7 +124,7 @@ impl KeyExtractor for PerCredential {
 
     #[inline]
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Key<'a>> {
-        Key::credential(head.context()?.principal()?)
+        Key::credential(head.principal()?)
     }
 
     fn policy(&self) -> &'static str {
@@ -174,13 +170,7 @@ impl KeyExtractor for PerHeader {
     }
 }
 
-/// One bucket per [route](bartizan_core::MatchedRoute), all callers together; in a tuple, per route of a caller.
-///
-/// axum's router tells its routes to layers under `Router::layer` alone, with core's feature `axum`. All requests
-/// whose route is not known share a bucket. Policy name: `per-route`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PerRoute;
-
+/// One bucket per route, all callers together; in a tuple, per route of a caller. Policy name: `per-route`.
 impl KeyExtractor for PerRoute {
     type Phase = phase::Load;
     type Needs = ();
@@ -227,12 +217,8 @@ impl KeyExtractor for PerMethod {
     }
 }
 
-/// One bucket for all requests together. Policy name: `global`.
-///
-/// One caller can use it up for all others: use it to protect what is behind, beside a limit per caller.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Global;
-
+/// One bucket for all requests together. One caller can use it up for all others: use it to protect what is behind, beside
+/// a limit per caller. Policy name: `global`.
 impl KeyExtractor for Global {
     type Phase = phase::Load;
     type Needs = ();

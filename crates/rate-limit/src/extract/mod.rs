@@ -6,10 +6,11 @@ mod tuple;
 
 use bartizan_core::{Fault, phase::Phase};
 
+#[doc(inline)]
+pub use bartizan_core::key::{Global, PerPrincipal, PerRoute, PerTenant};
+
 pub use self::{
-    built_in::{
-        Global, PerClientAddr, PerCredential, PerHeader, PerMethod, PerPrincipal, PerRoute, PerTenant,
-    },
+    built_in::{PerClientAddr, PerCredential, PerHeader, PerMethod},
     key_fn::{At, KeyFn},
 };
 use crate::{Key, RequestHead};

@@ -2,7 +2,6 @@
 
 mod hints;
 mod layer;
-mod scope;
 mod service;
 mod upstream;
 mod upstreams;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bartizan_core::{
-    Deadline, Face, QuotaViolation, Reason, Rejection, RequestContext, RequestHead, ResponseBody,
+    Deadline, Face, QuotaViolation, Reason, Rejection, RequestContext, RequestHead, ResponseBody, served,
 };
 use http::{Request, Response};
 use http_body::Body;
@@ -20,7 +20,6 @@ use tower_service::Service;
 use super::{
     hints,
     layer::{Line, Shared},
-    scope,
     upstream::{Sent, Upstream, Waiting},
 };
 use crate::{refusal::QUOTA_EXCEEDED, telemetry::Outcome};
@@ -144,7 +143,7 @@ where
 /// The deadline of the call, or of the request that it is made for.
 fn deadline<B>(request: &Request<B>) -> Option<Deadline> {
     let own = RequestContext::get(request.extensions()).and_then(RequestContext::deadline);
-    own.or_else(|| scope::current()?.deadline())
+    own.or_else(|| served()?.deadline())
 }
 
 impl<S: Clone> Clone for OutboundRateLimit<S> {

@@ -9,10 +9,7 @@ use http_body_util::Empty;
 use tonic::Status;
 
 use super::{ValidateMessage, message::findings};
-use crate::{
-    refusal,
-    telemetry::{self, Telemetry},
-};
+use crate::{refusal, telemetry::Telemetry};
 
 /// A codec has no value of its own in the stack, so all messages count here, in the recorder in force.
 static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(Telemetry::default);
@@ -34,7 +31,7 @@ pub(super) fn judge(message: &impl ValidateMessage, report_only: bool) -> Result
     }
     let rejection = refusal::violates(violations);
     let mut call = Extensions::new();
-    if let Some(context) = telemetry::surrounding() {
+    if let Some(context) = bartizan_core::served() {
         call.insert(context);
     }
     TELEMETRY.failed(&rejection, &call, report_only);
