@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{ClientLayer, Clock, Reason, Rejection, RequestHead, ServerLayer, phase};
+use bartizan_core::{ClientLayer, Clock, Reason, RecorderChoice, Rejection, RequestHead, ServerLayer, phase};
 use tower_layer::Layer;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     limit::sealed,
     priority::Priorities,
     rooms::{Capacity, Rooms},
-    telemetry::{Target, Telemetry},
+    telemetry::Telemetry,
 };
 
 /// Lets so many requests be under way at once, and others wait for a place or be refused.
@@ -64,7 +64,7 @@ struct Settings<L> {
     retry_after: Duration,
     priorities: Priorities,
     clock: Clock,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 impl BulkheadLayer {
@@ -198,7 +198,7 @@ impl<K, L: Limit> BulkheadLayer<K, L> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     /// Reads the state while the layer is in use.
@@ -218,7 +218,7 @@ impl<K, L: Limit> BulkheadLayer<K, L> {
             priorities: settings.priorities.clone(),
             max_wait: settings.max_wait,
             clock: settings.clock.clone(),
-            telemetry: Telemetry::new(&settings.name, &settings.target),
+            telemetry: Telemetry::new(&settings.name, &settings.recorder),
             retry_after: settings.retry_after,
         };
         Self { settings, shared: Arc::new(Shared { key, core: Arc::new(core) }) }
@@ -235,7 +235,7 @@ impl<L: Limit> Settings<L> {
             retry_after: Duration::from_secs(1),
             priorities: Priorities::default(),
             clock: Clock::default(),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         }
     }
 }

@@ -43,10 +43,10 @@ impl From<Refused> for Outcome {
 }
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::{Target, Telemetry};
+pub(crate) use self::enabled::Telemetry;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::{Target, Telemetry};
+pub(crate) use self::disabled::Telemetry;
 
 fn tell_moved(name: &str, limit: u32) {
     #[cfg(feature = "tracing")]
@@ -57,12 +57,10 @@ fn tell_moved(name: &str, limit: u32) {
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::{fmt, time::Duration};
+    use std::time::Duration;
 
-    use bartizan_core::PerRecorder;
-    use metrics::{
-        Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit,
-    };
+    use bartizan_core::{PerRecorder, RecorderChoice, Series};
+    use metrics::{Counter, Gauge, Histogram, Recorder, SharedString};
 
     use super::Outcome;
 
@@ -72,25 +70,8 @@ mod enabled {
     const LIMIT: &str = "bartizan_bulkhead_limit";
     const OVERFLOWS: &str = "bartizan_bulkhead_overflows_total";
 
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-    /// The recorder that a layer counts in: the one in force, unless it was given its own.
-    #[derive(Debug, Default)]
-    pub(crate) struct Target(PerRecorder<()>);
-
-    impl Target {
-        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-            Self(PerRecorder::pinned(recorder))
-        }
-    }
-
-    impl Clone for Target {
-        fn clone(&self) -> Self {
-            Self(self.0.fork())
-        }
-    }
-
     /// The metrics of one layer.
+    #[derive(Debug)]
     pub(crate) struct Telemetry {
         name: SharedString,
         handles: PerRecorder<Handles>,
@@ -110,8 +91,8 @@ mod enabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(name: &str, target: &Target) -> Self {
-            Self { name: name.to_owned().into(), handles: target.0.fork() }
+        pub(crate) fn new(name: &str, recorder: &RecorderChoice) -> Self {
+            Self { name: name.to_owned().into(), handles: PerRecorder::of(recorder) }
         }
 
         #[inline]
@@ -159,13 +140,16 @@ mod enabled {
     impl Handles {
         #[cold]
         fn resolve(recorder: &dyn Recorder, name: &SharedString) -> Self {
-            describe(recorder);
-            let name = Label::new("name", name.clone());
-            let decisions = |outcome: Outcome| {
-                let labels = vec![name.clone(), Label::from_static_parts("outcome", outcome.as_str())];
-                recorder.register_counter(&Key::from_parts(DECISIONS, labels), &METADATA)
-            };
-            let own = |metric| Key::from_parts(KeyName::from_const_str(metric), vec![name.clone()]);
+            let series = Series::new(recorder, module_path!()).labelled("name", name.clone());
+            series.describe_counter(DECISIONS, "Requests that a bulkhead decided on.");
+            series.describe_counter(
+                OVERFLOWS,
+                "Requests of keys that found no bulkhead of their own and shared one.",
+            );
+            series.describe_gauge(QUEUED, "Requests that wait for a place.");
+            series.describe_gauge(LIMIT, "How many requests an adaptive limit without a key lets in.");
+            series.describe_histogram(WAIT, "How long requests waited for a place.");
+            let decisions = |outcome: Outcome| series.counter(DECISIONS, &[("outcome", outcome.as_str())]);
             Self {
                 admitted: decisions(Outcome::Admitted),
                 waited: decisions(Outcome::Waited),
@@ -173,47 +157,22 @@ mod enabled {
                 full: decisions(Outcome::Full),
                 timed_out: decisions(Outcome::TimedOut),
                 shed: decisions(Outcome::Shed),
-                queued: recorder.register_gauge(&own(QUEUED), &METADATA),
-                wait: recorder.register_histogram(&own(WAIT), &METADATA),
-                limit: recorder.register_gauge(&own(LIMIT), &METADATA),
-                overflows: recorder.register_counter(&own(OVERFLOWS), &METADATA),
+                queued: series.gauge(QUEUED, &[]),
+                wait: series.histogram(WAIT, &[]),
+                limit: series.gauge(LIMIT, &[]),
+                overflows: series.counter(OVERFLOWS, &[]),
             }
-        }
-    }
-
-    fn describe(recorder: &dyn Recorder) {
-        let counter = |name: &'static str, text: &'static str| {
-            recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-        };
-        counter(DECISIONS, "Requests that a bulkhead decided on.");
-        counter(OVERFLOWS, "Requests of keys that found no bulkhead of their own and shared one.");
-        let gauge = |name: &'static str, text: &'static str| {
-            recorder.describe_gauge(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-        };
-        gauge(QUEUED, "Requests that wait for a place.");
-        gauge(LIMIT, "How many requests an adaptive limit without a key lets in.");
-        recorder.describe_histogram(
-            KeyName::from_const_str(WAIT),
-            Some(Unit::Seconds),
-            "How long requests waited for a place.".into(),
-        );
-    }
-
-    impl fmt::Debug for Telemetry {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Telemetry").field("name", &self.name).finish_non_exhaustive()
         }
     }
 }
 
 #[cfg(not(feature = "metrics"))]
 mod disabled {
+    use bartizan_core::RecorderChoice;
+
     use std::time::Duration;
 
     use super::Outcome;
-
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct Target;
 
     #[derive(Debug)]
     pub(crate) struct Telemetry {
@@ -221,7 +180,7 @@ mod disabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(name: &str, _target: &Target) -> Self {
+        pub(crate) fn new(name: &str, _recorder: &RecorderChoice) -> Self {
             Self { name: name.into() }
         }
 

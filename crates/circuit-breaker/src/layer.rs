@@ -166,7 +166,7 @@ impl<K, F> CircuitBreakerLayer<K, F> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = crate::telemetry::Target::pinned(recorder))
+        self.with(|settings| settings.recorder = bartizan_core::RecorderChoice::pinned(recorder))
     }
 
     /// The breakers from outside: what they are, and what they shall be.

@@ -2,14 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Classify, ClientClassifier, Clock, Ending, GrpcCode, Outcome, Verdict};
+use bartizan_core::{Classify, ClientClassifier, Clock, Ending, GrpcCode, Outcome, RecorderChoice, Verdict};
 use http::StatusCode;
 
 use crate::{
-    BreakerPolicy, TransitionEvent,
-    exempt::Exempt,
-    subscription::Subscribers,
-    telemetry::{Target, Telemetry},
+    BreakerPolicy, TransitionEvent, exempt::Exempt, subscription::Subscribers, telemetry::Telemetry,
 };
 
 /// What may be set, before any breaker is made from it.
@@ -24,7 +21,7 @@ pub(crate) struct Settings {
     pub(crate) max_breakers: usize,
     pub(crate) exempt: Exempt,
     pub(crate) listeners: Vec<Listener>,
-    pub(crate) target: Target,
+    pub(crate) recorder: RecorderChoice,
 }
 
 pub(crate) type Listener = Arc<dyn Fn(&TransitionEvent) + Send + Sync>;
@@ -40,7 +37,7 @@ impl Settings {
             max_breakers: 1024,
             exempt: Exempt::default(),
             listeners: Vec::new(),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         }
     }
 }
@@ -63,7 +60,7 @@ pub(crate) struct Common {
 
 impl Common {
     pub(crate) fn new(settings: Settings) -> Self {
-        let telemetry = Telemetry::new(&settings.name, &settings.target);
+        let telemetry = Telemetry::new(&settings.name, &settings.recorder);
         Self { settings, telemetry, subscribers: Subscribers::default() }
     }
 }

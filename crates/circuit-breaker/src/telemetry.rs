@@ -41,17 +41,15 @@ pub(crate) fn log(event: &TransitionEvent) {
 pub(crate) fn log(_: &TransitionEvent) {}
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::{Target, Telemetry};
+pub(crate) use self::enabled::Telemetry;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::{Target, Telemetry};
+pub(crate) use self::disabled::Telemetry;
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::fmt;
-
-    use bartizan_core::PerRecorder;
-    use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+    use bartizan_core::{PerRecorder, RecorderChoice, Series};
+    use metrics::{Counter, Gauge, Recorder, SharedString};
     use parking_lot::Mutex;
 
     use crate::{State, Transition};
@@ -60,25 +58,8 @@ mod enabled {
     const TRANSITIONS: &str = "bartizan_circuit_breaker_transitions_total";
     const REFUSALS: &str = "bartizan_circuit_breaker_refusals_total";
 
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-    /// The recorder that a layer counts in: the one in force, unless it was given its own.
-    #[derive(Debug, Default)]
-    pub(crate) struct Target(PerRecorder<()>);
-
-    impl Target {
-        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-            Self(PerRecorder::pinned(recorder))
-        }
-    }
-
-    impl Clone for Target {
-        fn clone(&self) -> Self {
-            Self(self.0.fork())
-        }
-    }
-
     /// The metrics of one layer.
+    #[derive(Debug)]
     pub(crate) struct Telemetry {
         name: SharedString,
         handles: PerRecorder<Handles>,
@@ -92,8 +73,12 @@ mod enabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(name: &str, target: &Target) -> Self {
-            Self { name: name.to_owned().into(), handles: target.0.fork(), census: Mutex::default() }
+        pub(crate) fn new(name: &str, recorder: &RecorderChoice) -> Self {
+            Self {
+                name: name.to_owned().into(),
+                handles: PerRecorder::of(recorder),
+                census: Mutex::default(),
+            }
         }
 
         /// A breaker was made, and is closed.
@@ -117,12 +102,8 @@ mod enabled {
             });
             // So rare that its handle is not kept; that would be forty-nine of them.
             self.with(|_, recorder| {
-                let labels = vec![
-                    Label::new("name", self.name.clone()),
-                    Label::from_static_parts("from", transition.from.as_str()),
-                    Label::from_static_parts("to", transition.to.as_str()),
-                ];
-                recorder.register_counter(&Key::from_parts(TRANSITIONS, labels), &METADATA).increment(1);
+                let labels = [("from", transition.from.as_str()), ("to", transition.to.as_str())];
+                series(recorder, &self.name).counter(TRANSITIONS, &labels).increment(1);
             });
         }
 
@@ -153,45 +134,34 @@ mod enabled {
     impl Handles {
         #[cold]
         fn resolve(recorder: &dyn Recorder, name: &SharedString) -> Self {
-            recorder.describe_gauge(
-                KeyName::from_const_str(STATE),
-                Some(Unit::Count),
-                "Circuit breakers in this state.".into(),
+            let series = series(recorder, name);
+            series.describe_gauge(STATE, "Circuit breakers in this state.");
+            series.describe_counter(TRANSITIONS, "Changes of state of circuit breakers.");
+            series.describe_counter(
+                REFUSALS,
+                "Requests that a circuit breaker refused, or a fallback answered.",
             );
-            let counter = |metric, text: &'static str| {
-                recorder.describe_counter(KeyName::from_const_str(metric), Some(Unit::Count), text.into());
-            };
-            counter(TRANSITIONS, "Changes of state of circuit breakers.");
-            counter(REFUSALS, "Requests that a circuit breaker refused, or a fallback answered.");
-            let name = Label::new("name", name.clone());
-            let state = |state: State| {
-                let labels = vec![name.clone(), Label::from_static_parts("state", state.as_str())];
-                recorder.register_gauge(&Key::from_parts(STATE, labels), &METADATA)
-            };
-            let refusals = Key::from_parts(REFUSALS, vec![name.clone()]);
-            Self { states: State::ALL.map(state), refusals: recorder.register_counter(&refusals, &METADATA) }
+            let state = |state: State| series.gauge(STATE, &[("state", state.as_str())]);
+            Self { states: State::ALL.map(state), refusals: series.counter(REFUSALS, &[]) }
         }
     }
 
-    impl fmt::Debug for Telemetry {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Telemetry").field("name", &self.name).finish_non_exhaustive()
-        }
+    fn series<'a>(recorder: &'a dyn Recorder, name: &SharedString) -> Series<'a> {
+        Series::new(recorder, module_path!()).labelled("name", name.clone())
     }
 }
 
 #[cfg(not(feature = "metrics"))]
 mod disabled {
-    use crate::Transition;
+    use bartizan_core::RecorderChoice;
 
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct Target;
+    use crate::Transition;
 
     #[derive(Debug)]
     pub(crate) struct Telemetry;
 
     impl Telemetry {
-        pub(crate) fn new(_name: &str, _target: &Target) -> Self {
+        pub(crate) fn new(_name: &str, _recorder: &RecorderChoice) -> Self {
             Self
         }
 

@@ -25,12 +25,15 @@ mod problem;
 mod problem_layer;
 mod protocol;
 mod reason;
+mod recorder_choice;
 mod rejection;
 mod rejection_to_error;
 mod replace;
 mod request_head;
 mod retry_after;
 mod scope;
+#[cfg(feature = "metrics")]
+mod series;
 mod stack;
 pub mod stripe;
 mod violation;
@@ -57,6 +60,7 @@ pub use self::{
     problem_layer::{ProblemFuture, ProblemLayer, ProblemService, ProblemSettingsError},
     protocol::{GrpcWebFormat, Protocol},
     reason::Reason,
+    recorder_choice::RecorderChoice,
     rejection::{ExtensionName, QuotaViolation, Rejection},
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
     request_head::RequestHead,
@@ -69,7 +73,10 @@ pub use self::{
     violation::{Location, Violation},
 };
 
-#[cfg(feature = "metrics")]
-pub use self::per_recorder::{PerRecorder, Place};
 #[cfg(feature = "scope")]
 pub use self::scope::{current, in_scope};
+#[cfg(feature = "metrics")]
+pub use self::{
+    per_recorder::{PerRecorder, Place},
+    series::Series,
+};

@@ -1,11 +1,10 @@
 //! Handles of metrics, resolved once per recorder.
 
-use std::{
-    fmt, ptr,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, ptr, sync::OnceLock};
 
 use metrics::Recorder;
+
+use crate::RecorderChoice;
 
 /// How many recorders are remembered: the one that drops everything until another is installed, the global one, and
 /// two local ones. A process has no more.
@@ -28,20 +27,25 @@ const REMEMBERED: usize = 4;
 /// orders.with(|_| counter!("orders_total"), |orders, _| orders.increment(1));
 /// ```
 pub struct PerRecorder<H> {
-    pinned: Option<Arc<dyn Recorder + Send + Sync>>,
+    choice: RecorderChoice,
     known: [OnceLock<(Identity, H)>; REMEMBERED],
 }
 
 impl<H> PerRecorder<H> {
+    /// Handles of the recorder that `choice` says.
+    pub fn of(choice: &RecorderChoice) -> Self {
+        Self { choice: choice.clone(), ..Self::default() }
+    }
+
     /// Handles of `recorder` alone, whichever is in force.
     pub fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-        Self { pinned: Some(Arc::new(recorder)), ..Self::default() }
+        Self::of(&RecorderChoice::pinned(recorder))
     }
 
     /// The same choice of recorder, and no handles yet: for a layer that is changed after it was built.
     #[must_use]
     pub fn fork<T>(&self) -> PerRecorder<T> {
-        PerRecorder { pinned: self.pinned.clone(), ..PerRecorder::default() }
+        PerRecorder::of(&self.choice)
     }
 
     /// Runs `run` with the handles of the recorder in force, which `resolve` makes at the first use.
@@ -75,7 +79,7 @@ impl<H> PerRecorder<H> {
 
     #[inline]
     fn with_recorder<T>(&self, run: impl FnOnce(&dyn Recorder) -> T) -> T {
-        match &self.pinned {
+        match &self.choice.pinned {
             Some(recorder) => run(&**recorder),
             None => metrics::with_recorder(run),
         }
@@ -142,13 +146,13 @@ impl Place {
 
 impl<H> Default for PerRecorder<H> {
     fn default() -> Self {
-        Self { pinned: None, known: [const { OnceLock::new() }; REMEMBERED] }
+        Self { choice: RecorderChoice::default(), known: [const { OnceLock::new() }; REMEMBERED] }
     }
 }
 
 impl<H> fmt::Debug for PerRecorder<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PerRecorder").field("pinned", &self.pinned.is_some()).finish_non_exhaustive()
+        f.debug_struct("PerRecorder").field("choice", &self.choice).finish_non_exhaustive()
     }
 }
 
@@ -166,7 +170,7 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::{Barrier, atomic::AtomicU64, atomic::Ordering::Relaxed},
+        sync::{Arc, Barrier, atomic::AtomicU64, atomic::Ordering::Relaxed},
         thread,
     };
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Clock, ServerLayer, fact, phase};
+use bartizan_core::{Clock, RecorderChoice, ServerLayer, fact, phase};
 use http::HeaderName;
 use tower_layer::Layer;
 
@@ -10,7 +10,7 @@ use crate::{
     ConfigError, Timeout, Timeouts,
     call::Keeper,
     caller::{REQUEST_DEADLINE, checked_header},
-    telemetry::{Target, Telemetry},
+    telemetry::Telemetry,
 };
 
 const LAYER: &str = "timeout";
@@ -37,7 +37,7 @@ pub(crate) struct Settings {
     pub(crate) routes: HashMap<Box<str>, Timeouts>,
     pub(crate) header: Option<HeaderName>,
     clock: Clock,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 impl TimeoutLayer {
@@ -57,7 +57,7 @@ impl TimeoutLayer {
             routes: HashMap::new(),
             header: Some(REQUEST_DEADLINE),
             clock: Clock::default(),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         })
     }
 
@@ -106,7 +106,7 @@ impl TimeoutLayer {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -119,7 +119,7 @@ impl TimeoutLayer {
         let keeper = Arc::new(Keeper {
             layer: LAYER,
             clock: settings.clock.clone(),
-            telemetry: Telemetry::new(LAYER, &settings.target),
+            telemetry: Telemetry::new(LAYER, &settings.recorder),
         });
         Self { shared: Arc::new(Shared { settings, keeper }) }
     }

@@ -28,10 +28,10 @@ impl Stage {
 }
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::{Target, Telemetry};
+pub(crate) use self::enabled::Telemetry;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::{Target, Telemetry};
+pub(crate) use self::disabled::Telemetry;
 
 /// Callers choose what they send, as often as they like: nothing louder.
 fn tell_ignored(header: &str) {
@@ -43,35 +43,16 @@ fn tell_ignored(header: &str) {
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::fmt;
-
-    use bartizan_core::PerRecorder;
-    use metrics::{Counter, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+    use bartizan_core::{PerRecorder, RecorderChoice, Series};
+    use metrics::{Counter, Recorder};
 
     use super::Stage;
 
     const EXCEEDED: &str = "bartizan_deadline_exceeded_total";
     const IGNORED: &str = "bartizan_deadline_ignored_total";
 
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-    /// The recorder that a layer counts in: the one in force, unless it was given its own.
-    #[derive(Debug, Default)]
-    pub(crate) struct Target(PerRecorder<()>);
-
-    impl Target {
-        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-            Self(PerRecorder::pinned(recorder))
-        }
-    }
-
-    impl Clone for Target {
-        fn clone(&self) -> Self {
-            Self(self.0.fork())
-        }
-    }
-
     /// The metrics of one layer.
+    #[derive(Debug)]
     pub(crate) struct Telemetry {
         layer: &'static str,
         handles: PerRecorder<Handles>,
@@ -86,8 +67,8 @@ mod enabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(layer: &'static str, target: &Target) -> Self {
-            Self { layer, handles: target.0.fork() }
+        pub(crate) fn new(layer: &'static str, recorder: &RecorderChoice) -> Self {
+            Self { layer, handles: PerRecorder::of(recorder) }
         }
 
         pub(crate) fn exceeded(&self, stage: Stage) {
@@ -113,8 +94,8 @@ mod enabled {
             self.handles.with(
                 |recorder| Handles::resolve(recorder, self.layer),
                 |_, recorder| {
-                    let labels = vec![Label::new("header", SharedString::from(header.to_owned()))];
-                    recorder.register_counter(&Key::from_parts(IGNORED, labels), &METADATA).increment(1);
+                    let series = Series::new(recorder, module_path!()).labelled("header", header.to_owned());
+                    series.counter(IGNORED, &[]).increment(1);
                 },
             );
         }
@@ -123,18 +104,10 @@ mod enabled {
     impl Handles {
         #[cold]
         fn resolve(recorder: &dyn Recorder, layer: &'static str) -> Self {
-            let describe = |name: &'static str, text: &'static str| {
-                recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-            };
-            describe(EXCEEDED, "Requests and calls that took too long.");
-            describe(IGNORED, "Deadlines of callers that were malformed, and ignored.");
-            let stage = |stage: Stage| {
-                let labels = vec![
-                    Label::from_static_parts("layer", layer),
-                    Label::from_static_parts("stage", stage.as_str()),
-                ];
-                recorder.register_counter(&Key::from_parts(EXCEEDED, labels), &METADATA)
-            };
+            let series = Series::new(recorder, module_path!()).labelled("layer", layer);
+            series.describe_counter(EXCEEDED, "Requests and calls that took too long.");
+            series.describe_counter(IGNORED, "Deadlines of callers that were malformed, and ignored.");
+            let stage = |stage: Stage| series.counter(EXCEEDED, &[("stage", stage.as_str())]);
             Self {
                 arrival: stage(Stage::Arrival),
                 head: stage(Stage::Head),
@@ -144,26 +117,19 @@ mod enabled {
             }
         }
     }
-
-    impl fmt::Debug for Telemetry {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Telemetry").field("layer", &self.layer).finish_non_exhaustive()
-        }
-    }
 }
 
 #[cfg(not(feature = "metrics"))]
 mod disabled {
-    use super::Stage;
+    use bartizan_core::RecorderChoice;
 
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct Target;
+    use super::Stage;
 
     #[derive(Debug)]
     pub(crate) struct Telemetry;
 
     impl Telemetry {
-        pub(crate) fn new(_layer: &'static str, _target: &Target) -> Self {
+        pub(crate) fn new(_layer: &'static str, _recorder: &RecorderChoice) -> Self {
             Self
         }
 

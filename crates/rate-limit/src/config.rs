@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, error::Error, fmt};
 
-use bartizan_core::Clock;
+use bartizan_core::{Clock, RecorderChoice};
 
-use crate::{HeaderFields, exempt::Exempt, telemetry::Target};
+use crate::{HeaderFields, exempt::Exempt};
 
 /// A setting that can never work. Refused where it is made, never on a request.
 ///
@@ -58,7 +58,7 @@ pub enum MissingKey {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) clock: Clock,
-    pub(crate) target: Target,
+    pub(crate) recorder: RecorderChoice,
     pub(crate) exempt: Exempt,
     pub(crate) headers: Option<HeaderFields>,
     pub(crate) extension: bool,

@@ -306,7 +306,7 @@ impl<K: Describe> RateLimitLayer<K> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with_setting(|settings| settings.target = crate::telemetry::Target::pinned(recorder))
+        self.with_setting(|settings| settings.recorder = bartizan_core::RecorderChoice::pinned(recorder))
     }
 
     /// Sets the limit that was added last.

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use bartizan_core::{Fault, Outcome, QuotaViolation, RequestContext};
+use bartizan_core::{Fault, Outcome, QuotaViolation, RecorderChoice, RequestContext};
 
 use crate::{
     Charge, ConfigError, Key, MissingKey, Rate, RequestHead,
@@ -20,7 +20,7 @@ use crate::{
     policy::LAYER,
     quota::Quota,
     store::{Memory, Note, Place, Terms},
-    telemetry::{Target, Telemetry},
+    telemetry::Telemetry,
 };
 
 /// The settings of one limit.
@@ -158,7 +158,7 @@ struct Absent {
 }
 
 impl Limit {
-    pub(crate) fn new(settings: LimitSettings, key: KeyInfo, epoch: u64, target: &Target) -> Self {
+    pub(crate) fn new(settings: LimitSettings, key: KeyInfo, epoch: u64, recorder: &RecorderChoice) -> Self {
         let name = settings.name.clone().unwrap_or(Cow::Borrowed(key.name));
         let secret = settings.seed.map_or_else(Secret::random, Secret::fixed);
         Self {
@@ -183,7 +183,7 @@ impl Limit {
                 ),
                 "raise `with_max_keys`, or stop the flood of keys",
             ),
-            telemetry: Telemetry::new(&name, target),
+            telemetry: Telemetry::new(&name, recorder),
             violation: QuotaViolation {
                 subject: name,
                 description: Cow::Owned(format!("The limit is {}.", settings.rate)),

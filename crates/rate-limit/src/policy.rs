@@ -95,7 +95,7 @@ impl<K: Describe> Policy<K> {
             .iter()
             .cloned()
             .zip(infos)
-            .map(|(limit, info)| Limit::new(limit, info, epoch, &settings.target))
+            .map(|(limit, info)| Limit::new(limit, info, epoch, &settings.recorder))
             .collect();
         let charges = limits.iter().any(Limit::charges);
         let watches = charges

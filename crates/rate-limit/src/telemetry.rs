@@ -12,17 +12,15 @@ pub(crate) enum Outcome {
 }
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::{Target, Telemetry};
+pub(crate) use self::enabled::Telemetry;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::{Target, Telemetry};
+pub(crate) use self::disabled::Telemetry;
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::fmt;
-
-    use bartizan_core::PerRecorder;
-    use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+    use bartizan_core::{PerRecorder, RecorderChoice, Series};
+    use metrics::{Counter, Gauge, Recorder, SharedString};
 
     use super::Outcome;
 
@@ -36,25 +34,8 @@ mod enabled {
     #[cfg(feature = "redis")]
     const CHARGES_LOST: &str = "bartizan_rate_limit_charges_lost_total";
 
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-    /// The recorder that a limit counts in: the one in force, unless it was given its own.
-    #[derive(Debug, Default)]
-    pub(crate) struct Target(PerRecorder<()>);
-
-    impl Target {
-        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-            Self(PerRecorder::pinned(recorder))
-        }
-    }
-
-    impl Clone for Target {
-        fn clone(&self) -> Self {
-            Self(self.0.fork())
-        }
-    }
-
     /// The metrics of one limit.
+    #[derive(Debug)]
     pub(crate) struct Telemetry {
         policy: SharedString,
         handles: PerRecorder<Handles>,
@@ -84,12 +65,12 @@ mod enabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(policy: &str, target: &Target) -> Self {
+        pub(crate) fn new(policy: &str, recorder: &RecorderChoice) -> Self {
             Self {
                 policy: policy.to_owned().into(),
-                handles: target.0.fork(),
+                handles: PerRecorder::of(recorder),
                 #[cfg(feature = "redis")]
-                redis: target.0.fork(),
+                redis: PerRecorder::of(recorder),
             }
         }
 
@@ -168,88 +149,64 @@ mod enabled {
     impl Handles {
         #[cold]
         fn resolve(recorder: &dyn Recorder, policy: &SharedString) -> Self {
-            describe(recorder);
-            let policy = Label::new("policy", policy.clone());
-            let decisions = |outcome| labelled(recorder, DECISIONS, &policy, "outcome", outcome);
-            let own = |name| Key::from_parts(KeyName::from_const_str(name), vec![policy.clone()]);
+            let series = series(recorder, policy);
+            series.describe_counter(DECISIONS, "Requests that a rate limit decided on.");
+            series.describe_counter(EVICTIONS, "Idle keys whose place a new key took.");
+            series
+                .describe_counter(OVERFLOWS, "Requests of new keys that found no place and shared a bucket.");
+            series.describe_gauge(KEYS, "Keys that have a bucket.");
+            let decisions = |outcome| series.counter(DECISIONS, &[("outcome", outcome)]);
             Self {
                 allowed: decisions("allowed"),
                 limited: decisions("limited"),
                 would_limit: decisions("would_limit"),
                 no_key: decisions("no_key"),
-                keys: recorder.register_gauge(&own(KEYS), &METADATA),
-                evictions: recorder.register_counter(&own(EVICTIONS), &METADATA),
-                overflows: recorder.register_counter(&own(OVERFLOWS), &METADATA),
+                keys: series.gauge(KEYS, &[]),
+                evictions: series.counter(EVICTIONS, &[]),
+                overflows: series.counter(OVERFLOWS, &[]),
             }
         }
     }
 
-    /// A counter of a policy that has one label more.
-    fn labelled(
-        recorder: &dyn Recorder,
-        name: &'static str,
-        policy: &Label,
-        label: &'static str,
-        value: &'static str,
-    ) -> Counter {
-        let labels = vec![policy.clone(), Label::from_static_parts(label, value)];
-        recorder.register_counter(&Key::from_parts(name, labels), &METADATA)
+    fn series<'a>(recorder: &'a dyn Recorder, policy: &SharedString) -> Series<'a> {
+        Series::new(recorder, module_path!()).labelled("policy", policy.clone())
     }
 
     #[cfg(feature = "redis")]
     impl RedisHandles {
         #[cold]
         fn resolve(recorder: &dyn Recorder, policy: &SharedString) -> Self {
-            for (name, text) in [
-                (STORE_FAILURES, "Requests that Redis did not decide on."),
-                (CHARGES_LOST, "Charges and refunds after the response that did not reach Redis."),
-            ] {
-                recorder.describe_counter(name.into(), Some(Unit::Count), text.into());
-            }
-            let policy = Label::new("policy", policy.clone());
-            let decisions = |outcome| labelled(recorder, DECISIONS, &policy, "outcome", outcome);
-            let failures = |reason| labelled(recorder, STORE_FAILURES, &policy, "reason", reason);
-            let lost = Key::from_parts(KeyName::from_const_str(CHARGES_LOST), vec![policy.clone()]);
+            let series = series(recorder, policy);
+            series.describe_counter(STORE_FAILURES, "Requests that Redis did not decide on.");
+            series.describe_counter(
+                CHARGES_LOST,
+                "Charges and refunds after the response that did not reach Redis.",
+            );
+            let decisions = |outcome| series.counter(DECISIONS, &[("outcome", outcome)]);
+            let failures = |reason| series.counter(STORE_FAILURES, &[("reason", reason)]);
             Self {
                 failed_open: decisions("failed_open"),
                 failed_closed: decisions("failed_closed"),
                 timeout: failures("timeout"),
                 error: failures("error"),
                 down: failures("down"),
-                charges_lost: recorder.register_counter(&lost, &METADATA),
+                charges_lost: series.counter(CHARGES_LOST, &[]),
             }
-        }
-    }
-
-    fn describe(recorder: &dyn Recorder) {
-        let counter = |name, text: &'static str| {
-            recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-        };
-        counter(DECISIONS, "Requests that a rate limit decided on.");
-        counter(EVICTIONS, "Idle keys whose place a new key took.");
-        counter(OVERFLOWS, "Requests of new keys that found no place and shared a bucket.");
-        recorder.describe_gauge(KEYS.into(), Some(Unit::Count), "Keys that have a bucket.".into());
-    }
-
-    impl fmt::Debug for Telemetry {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Telemetry").field("policy", &self.policy).finish_non_exhaustive()
         }
     }
 }
 
 #[cfg(not(feature = "metrics"))]
 mod disabled {
-    use super::Outcome;
+    use bartizan_core::RecorderChoice;
 
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct Target;
+    use super::Outcome;
 
     #[derive(Debug)]
     pub(crate) struct Telemetry;
 
     impl Telemetry {
-        pub(crate) fn new(_policy: &str, _target: &Target) -> Self {
+        pub(crate) fn new(_policy: &str, _recorder: &RecorderChoice) -> Self {
             Self
         }
 

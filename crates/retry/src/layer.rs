@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_core::{ClientLayer, Clock, Fault, Reason, Rejection, RequestContext, phase};
+use bartizan_core::{ClientLayer, Clock, Fault, Reason, RecorderChoice, Rejection, RequestContext, phase};
 use http::{HeaderName, Request};
 use rand::{SeedableRng, rngs::StdRng};
 use tower_layer::Layer;
@@ -18,7 +18,7 @@ use crate::{
     head::KeptHead,
     limits::{Bounds, Limits, give_key},
     service::Retry,
-    telemetry::{EVENT_SKIPPED, Target, Telemetry},
+    telemetry::{EVENT_SKIPPED, Telemetry},
     time::Time,
 };
 
@@ -53,7 +53,7 @@ pub(crate) struct Settings {
     pub(crate) replay_cap: usize,
     pub(crate) mints_keys: bool,
     pub(crate) random: Random,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 /// Where jitter comes from.
@@ -210,7 +210,7 @@ impl<P> RetryLayer<P> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -224,7 +224,7 @@ impl<P> RetryLayer<P> {
         Self {
             shared: Arc::new(Shared {
                 policy,
-                telemetry: Telemetry::new(&settings.name, &settings.target),
+                telemetry: Telemetry::new(&settings.name, &settings.recorder),
                 too_large: Fault::named(LAYER, what, "raise `with_replay_cap`, or expect no retries of them"),
                 settings,
             }),
@@ -243,7 +243,7 @@ impl Settings {
             replay_cap: REPLAY_CAP,
             mints_keys: false,
             random: Random::Thread,
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         }
     }
 }

@@ -6,17 +6,15 @@ pub(crate) const EVENT_SKIPPED: &str = "retry.skipped";
 pub(crate) const EVENT_HEDGES: &str = "hedge.attempts";
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::{Target, Telemetry};
+pub(crate) use self::enabled::Telemetry;
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::{Target, Telemetry};
+pub(crate) use self::disabled::Telemetry;
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::fmt;
-
-    use bartizan_core::PerRecorder;
-    use metrics::{Counter, Key, KeyName, Label, Level, Metadata, Recorder, SharedString, Unit};
+    use bartizan_core::{PerRecorder, RecorderChoice, Series};
+    use metrics::{Counter, Recorder, SharedString};
 
     use crate::{RetryReason, SkipReason};
 
@@ -28,25 +26,8 @@ mod enabled {
     const FIRST: &str = "first";
     const HEDGE: &str = "hedge";
 
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-    /// The recorder that a layer counts in: the one in force, unless it was given its own.
-    #[derive(Debug, Default)]
-    pub(crate) struct Target(PerRecorder<()>);
-
-    impl Target {
-        pub(crate) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-            Self(PerRecorder::pinned(recorder))
-        }
-    }
-
-    impl Clone for Target {
-        fn clone(&self) -> Self {
-            Self(self.0.fork())
-        }
-    }
-
     /// The metrics of one layer.
+    #[derive(Debug)]
     pub(crate) struct Telemetry {
         name: SharedString,
         handles: PerRecorder<Handles>,
@@ -61,8 +42,8 @@ mod enabled {
     }
 
     impl Telemetry {
-        pub(crate) fn new(name: &str, target: &Target) -> Self {
-            Self { name: name.to_owned().into(), handles: target.0.fork() }
+        pub(crate) fn new(name: &str, recorder: &RecorderChoice) -> Self {
+            Self { name: name.to_owned().into(), handles: PerRecorder::of(recorder) }
         }
 
         #[inline]
@@ -96,52 +77,34 @@ mod enabled {
     impl Handles {
         #[cold]
         fn resolve(recorder: &dyn Recorder, name: &SharedString) -> Self {
-            describe(recorder);
-            let name = Label::new("name", name.clone());
-            let counter = |metric, reason| {
-                let labels = vec![name.clone(), Label::from_static_parts("reason", reason)];
-                recorder
-                    .register_counter(&Key::from_parts(KeyName::from_const_str(metric), labels), &METADATA)
-            };
-            let exhausted = Key::from_parts(KeyName::from_const_str(EXHAUSTED), vec![name.clone()]);
+            let series = Series::new(recorder, module_path!()).labelled("name", name.clone());
+            series.describe_counter(ATTEMPTS, "Attempts of outgoing calls, by what they were made for.");
+            series.describe_counter(SKIPPED, "Attempts that failed and were not repeated, by why not.");
+            series.describe_counter(EXHAUSTED, "Retries that the budget did not cover.");
+            let attempts = |reason| series.counter(ATTEMPTS, &[("reason", reason)]);
+            let skipped = |reason: &SkipReason| series.counter(SKIPPED, &[("reason", reason.as_str())]);
             Self {
-                first: counter(ATTEMPTS, FIRST),
-                hedge: counter(ATTEMPTS, HEDGE),
-                attempts: RetryReason::ALL.iter().map(|reason| counter(ATTEMPTS, reason.as_str())).collect(),
-                skipped: SkipReason::ALL.iter().map(|reason| counter(SKIPPED, reason.as_str())).collect(),
-                exhausted: recorder.register_counter(&exhausted, &METADATA),
+                first: attempts(FIRST),
+                hedge: attempts(HEDGE),
+                attempts: RetryReason::ALL.iter().map(|reason| attempts(reason.as_str())).collect(),
+                skipped: SkipReason::ALL.iter().map(skipped).collect(),
+                exhausted: series.counter(EXHAUSTED, &[]),
             }
-        }
-    }
-
-    fn describe(recorder: &dyn Recorder) {
-        let counter = |name, text: &'static str| {
-            recorder.describe_counter(KeyName::from_const_str(name), Some(Unit::Count), text.into());
-        };
-        counter(ATTEMPTS, "Attempts of outgoing calls, by what they were made for.");
-        counter(SKIPPED, "Attempts that failed and were not repeated, by why not.");
-        counter(EXHAUSTED, "Retries that the budget did not cover.");
-    }
-
-    impl fmt::Debug for Telemetry {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Telemetry").field("name", &self.name).finish_non_exhaustive()
         }
     }
 }
 
 #[cfg(not(feature = "metrics"))]
 mod disabled {
-    use crate::{RetryReason, SkipReason};
+    use bartizan_core::RecorderChoice;
 
-    #[derive(Clone, Debug, Default)]
-    pub(crate) struct Target;
+    use crate::{RetryReason, SkipReason};
 
     #[derive(Debug)]
     pub(crate) struct Telemetry;
 
     impl Telemetry {
-        pub(crate) fn new(_name: &str, _target: &Target) -> Self {
+        pub(crate) fn new(_name: &str, _recorder: &RecorderChoice) -> Self {
             Self
         }
 

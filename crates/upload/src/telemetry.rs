@@ -36,19 +36,15 @@ impl Telemetry {
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::{
-        fmt,
-        sync::{Mutex, PoisonError},
-    };
+    use std::sync::{Mutex, PoisonError};
 
-    use bartizan_core::PerRecorder;
-    use metrics::{Counter, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
+    use bartizan_core::{PerRecorder, Series};
+    use metrics::{Counter, Recorder};
 
     const FAILURES: &str = "bartizan_upload_failures_total";
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
     /// A counter for each code that was met: texts of the program, so that there are few.
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     pub(crate) struct Counters(PerRecorder<Mutex<Vec<(&'static str, Counter)>>>);
 
     impl Counters {
@@ -63,8 +59,7 @@ mod enabled {
                     counter.increment(1);
                     return;
                 }
-                let labels = vec![Label::from_static_parts("code", code)];
-                let counter = recorder.register_counter(&Key::from_parts(FAILURES, labels), &METADATA);
+                let counter = Series::new(recorder, module_path!()).counter(FAILURES, &[("code", code)]);
                 counter.increment(1);
                 known.push((code, counter));
             });
@@ -73,14 +68,8 @@ mod enabled {
 
     #[cold]
     fn describe(recorder: &dyn Recorder) -> Mutex<Vec<(&'static str, Counter)>> {
-        let text = "What was wrong with uploads, by rule.";
-        recorder.describe_counter(KeyName::from_const_str(FAILURES), Some(Unit::Count), text.into());
+        Series::new(recorder, module_path!())
+            .describe_counter(FAILURES, "What was wrong with uploads, by rule.");
         Mutex::default()
-    }
-
-    impl fmt::Debug for Counters {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Counters").finish_non_exhaustive()
-        }
     }
 }

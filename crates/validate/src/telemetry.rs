@@ -101,19 +101,15 @@ fn failures(rejection: &Rejection) -> impl Iterator<Item = (&'static str, &'stat
 
 #[cfg(feature = "metrics")]
 mod enabled {
-    use std::{
-        fmt,
-        sync::{Mutex, PoisonError},
-    };
+    use std::sync::{Mutex, PoisonError};
 
-    use bartizan_core::PerRecorder;
-    use metrics::{Counter, Key, KeyName, Label, Level, Metadata, Recorder, Unit};
+    use bartizan_core::{PerRecorder, Series};
+    use metrics::{Counter, Recorder};
 
     const FAILURES: &str = "bartizan_validation_failures_total";
-    const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
     /// A counter for each location and code that was met. Both are texts of the program, so that there are few.
-    #[derive(Default)]
+    #[derive(Debug, Default)]
     pub(crate) struct Counters(PerRecorder<Mutex<Vec<Known>>>);
 
     struct Known {
@@ -136,11 +132,8 @@ mod enabled {
                     known.counter.increment(1);
                     return;
                 }
-                let labels = vec![
-                    Label::from_static_parts("location", location),
-                    Label::from_static_parts("code", code),
-                ];
-                let counter = recorder.register_counter(&Key::from_parts(FAILURES, labels), &METADATA);
+                let counter = Series::new(recorder, module_path!())
+                    .counter(FAILURES, &[("location", location), ("code", code)]);
                 counter.increment(1);
                 known.push(Known { location, code, counter });
             });
@@ -149,14 +142,8 @@ mod enabled {
 
     #[cold]
     fn describe(recorder: &dyn Recorder) -> Mutex<Vec<Known>> {
-        let text = "What was wrong with requests, by place and rule.";
-        recorder.describe_counter(KeyName::from_const_str(FAILURES), Some(Unit::Count), text.into());
+        Series::new(recorder, module_path!())
+            .describe_counter(FAILURES, "What was wrong with requests, by place and rule.");
         Mutex::default()
-    }
-
-    impl fmt::Debug for Counters {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("Counters").finish_non_exhaustive()
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use bartizan_core::{
-    ClientLayer, Clock,
+    ClientLayer, Clock, RecorderChoice,
     phase::{Phase, client},
 };
 use http::HeaderName;
@@ -15,7 +15,7 @@ use crate::{
     call::Keeper,
     caller::checked_header,
     config::{LONGEST, checked},
-    telemetry::{Target, Telemetry},
+    telemetry::Telemetry,
 };
 
 /// Gives every outgoing call a deadline, and gives up what takes longer.
@@ -83,7 +83,7 @@ pub(crate) struct Settings {
     pub(crate) floor: Duration,
     pub(crate) header: Option<HeaderName>,
     clock: Clock,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 impl Settings {
@@ -97,7 +97,7 @@ impl Settings {
             floor: Duration::ZERO,
             header: None,
             clock: Clock::default(),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         })
     }
 }
@@ -180,7 +180,7 @@ impl<P> OutboundTimeoutLayer<P> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -193,7 +193,7 @@ impl<P> OutboundTimeoutLayer<P> {
         let keeper = Arc::new(Keeper {
             layer: settings.layer,
             clock: settings.clock.clone(),
-            telemetry: Telemetry::new(settings.layer, &settings.target),
+            telemetry: Telemetry::new(settings.layer, &settings.recorder),
         });
         Self { shared: Arc::new(Shared { settings, keeper }), place: PhantomData }
     }

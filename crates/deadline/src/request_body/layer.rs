@@ -2,18 +2,14 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Clock, ServerLayer, phase};
+use bartizan_core::{Clock, RecorderChoice, ServerLayer, phase};
 use tower_layer::Layer;
 
 use super::{
     pace::{MinRate, Pace},
     service::RequestBodyTimeout,
 };
-use crate::{
-    ConfigError,
-    config::checked,
-    telemetry::{Target, Telemetry},
-};
+use crate::{ConfigError, config::checked, telemetry::Telemetry};
 
 pub(super) const LAYER: &str = "request_body_timeout";
 
@@ -73,7 +69,7 @@ struct Settings {
     pace: Pace,
     grpc: bool,
     clock: Clock,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 /// What all services of a layer share.
@@ -96,7 +92,7 @@ impl RequestBodyTimeoutLayer {
             pace: Pace { idle: Self::IDLE, rate: Some(Self::RATE) },
             grpc: false,
             clock: Clock::default(),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         })
     }
 
@@ -142,7 +138,7 @@ impl RequestBodyTimeoutLayer {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -156,7 +152,7 @@ impl RequestBodyTimeoutLayer {
             pace: settings.pace,
             grpc: settings.grpc,
             clock: settings.clock.clone(),
-            telemetry: Telemetry::new(LAYER, &settings.target),
+            telemetry: Telemetry::new(LAYER, &settings.recorder),
         });
         Self { settings, shared }
     }

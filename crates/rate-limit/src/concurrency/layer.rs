@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{QuotaViolation, Reason, Rejection, ServerLayer};
+use bartizan_core::{QuotaViolation, Reason, RecorderChoice, Rejection, ServerLayer};
 use tower_layer::Layer;
 
 use super::{
@@ -13,7 +13,7 @@ use crate::{
     ConfigError, Key, KeyExtractor, MissingKey, RequestHead, Unkeyed,
     config::{DEFAULT_MAX_KEYS, checked_max_keys, checked_name},
     refusal,
-    telemetry::{Outcome, Target, Telemetry},
+    telemetry::{Outcome, Telemetry},
 };
 
 const LAYER: &str = "concurrency_limit";
@@ -67,7 +67,7 @@ struct Settings {
     max_keys: usize,
     missing: MissingKey,
     retry_after: Duration,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 impl ConcurrencyLimitLayer {
@@ -86,7 +86,7 @@ impl ConcurrencyLimitLayer {
             max_keys: DEFAULT_MAX_KEYS,
             missing: MissingKey::default(),
             retry_after: Duration::from_secs(1),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         };
         Ok(Self::assemble(settings, Arc::new(Unkeyed(()))))
     }
@@ -131,7 +131,7 @@ impl<K> ConcurrencyLimitLayer<K> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     /// How many requests are under way.
@@ -154,7 +154,7 @@ impl<K> ConcurrencyLimitLayer<K> {
                     subject: settings.name.clone(),
                     description: Cow::Owned(format!("The limit is {} at once.", settings.max)),
                 },
-                telemetry: Telemetry::new(&settings.name, &settings.target),
+                telemetry: Telemetry::new(&settings.name, &settings.recorder),
                 settings,
                 key,
             }),

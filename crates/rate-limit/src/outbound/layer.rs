@@ -2,16 +2,11 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{ClientLayer, Clock, TimeSource, phase};
+use bartizan_core::{ClientLayer, Clock, RecorderChoice, TimeSource, phase};
 use tower_layer::Layer;
 
 use super::{service::OutboundRateLimit, upstreams::Upstreams};
-use crate::{
-    ConfigError, Rate,
-    config::checked_name,
-    quota::Quota,
-    telemetry::{Target, Telemetry},
-};
+use crate::{ConfigError, Rate, config::checked_name, quota::Quota, telemetry::Telemetry};
 
 /// Keeps a client within the limits of those it calls: a rate of your own for each authority, and what the upstream
 /// says about its limits.
@@ -70,7 +65,7 @@ pub(super) struct Settings {
     pub(super) waiting: Option<Line>,
     max_authorities: usize,
     pub(super) clock: Clock,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 /// How requests wait.
@@ -137,7 +132,7 @@ impl OutboundRateLimitLayer {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -151,7 +146,7 @@ impl OutboundRateLimitLayer {
             shared: Arc::new(Shared {
                 quota: settings.rate.map(|rate| Quota::new(&settings.name, rate, false)),
                 upstreams: Upstreams::new(settings.max_authorities),
-                telemetry: Telemetry::new(&settings.name, &settings.target),
+                telemetry: Telemetry::new(&settings.name, &settings.recorder),
                 settings,
             }),
         }
@@ -166,7 +161,7 @@ impl Settings {
             waiting: None,
             max_authorities: 1024,
             clock: Clock::new(TokioTime),
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         }
     }
 }

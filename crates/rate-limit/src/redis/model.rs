@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use bartizan_core::{Clock, ManualClock};
+use bartizan_core::{Clock, ManualClock, RecorderChoice};
 use bartizan_testkit::RedisServer;
 use proptest::{
     prelude::*,
@@ -20,7 +20,6 @@ use crate::{
     keys::KeyInfo,
     limit::{Choice, Limit, LimitSettings},
     store::{Answer, Ask, decide},
-    telemetry::Target,
 };
 
 /// A time of today: what a double must hold to the microsecond.
@@ -50,7 +49,7 @@ impl Both {
             settings.name = Some(Cow::Owned(format!("limit-{place}")));
             let key =
                 KeyInfo { name: "", fault: None, patience: 0, failed_credential_charge: 0, refusal: "" };
-            Limit::new(settings, key, epoch, &Target::default())
+            Limit::new(settings, key, epoch, &RecorderChoice::default())
         };
         assert_eq!(server.command(&["FLUSHALL"]), "+OK");
         let store = RedisStore::single(&server.url()).unwrap().with_timeout(Duration::from_secs(1)).unwrap();

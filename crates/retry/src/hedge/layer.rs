@@ -2,17 +2,13 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{ClientLayer, Clock, phase};
+use bartizan_core::{ClientLayer, Clock, RecorderChoice, phase};
 use tower_layer::Layer;
 
 use super::{Hedge, LatencyPercentile, delay::Delay};
 use crate::{
-    Budget, ConfigError, Policy, StandardPolicy,
-    config::checked_name,
-    layer::REPLAY_CAP,
-    limits::Bounds,
-    telemetry::{Target, Telemetry},
-    time::Time,
+    Budget, ConfigError, Policy, StandardPolicy, config::checked_name, layer::REPLAY_CAP, limits::Bounds,
+    telemetry::Telemetry, time::Time,
 };
 
 /// Sends a second copy of a request when the first is slow, and takes the answer that comes first: for reads whose
@@ -89,7 +85,7 @@ pub(super) struct Settings {
     pub(super) bounds: Bounds,
     pub(super) replay_cap: usize,
     pub(super) all_grpc_calls: bool,
-    target: Target,
+    recorder: RecorderChoice,
 }
 
 impl HedgeLayer {
@@ -125,7 +121,7 @@ impl HedgeLayer {
             bounds: Bounds::new(),
             replay_cap: REPLAY_CAP,
             all_grpc_calls: false,
-            target: Default::default(),
+            recorder: RecorderChoice::default(),
         };
         Self::assemble(Arc::new(StandardPolicy::new()), settings)
     }
@@ -184,7 +180,7 @@ impl<P> HedgeLayer<P> {
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
-        self.with(|settings| settings.target = Target::pinned(recorder))
+        self.with(|settings| settings.recorder = RecorderChoice::pinned(recorder))
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
@@ -194,7 +190,7 @@ impl<P> HedgeLayer<P> {
     }
 
     fn assemble(policy: Arc<P>, settings: Settings) -> Self {
-        let telemetry = Telemetry::new(&settings.name, &settings.target);
+        let telemetry = Telemetry::new(&settings.name, &settings.recorder);
         Self { shared: Arc::new(Shared { policy, telemetry, settings }) }
     }
 }
