@@ -1,6 +1,6 @@
 //! How an [`ApiKeyLayer`](crate::ApiKeyLayer) was set up.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bartizan_core::{Clock, Reason, Rejection};
 use http::{HeaderName, HeaderValue, header};
@@ -61,7 +61,7 @@ impl Settings {
 
     /// The wall time, as tokens count it.
     pub(crate) fn since_1970(&self) -> Duration {
-        self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        self.clock.since_1970()
     }
 
     pub(crate) fn set_query_parameter(&mut self, name: &str) -> Result<(), ConfigError> {

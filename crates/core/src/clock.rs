@@ -120,6 +120,23 @@ impl Clock {
         }
     }
 
+    /// The wall-clock time since 1970 began; zero before that.
+    ///
+    /// For what is done at each request: a [`wall`](Self::wall) and its difference to 1970 take several times as long.
+    ///
+    /// ```
+    /// use bartizan_core::{Clock, ManualClock};
+    ///
+    /// assert_eq!(Clock::from(ManualClock::new()).since_1970().as_secs(), 1_767_225_600);
+    /// ```
+    #[inline]
+    pub fn since_1970(&self) -> Duration {
+        match &self.0 {
+            Source::System => system_since_1970(),
+            Source::Custom(_) => since_1970(self.wall()),
+        }
+    }
+
     /// Whether readings come from the system, and so may be shared by the layers of one request.
     #[inline]
     pub(crate) fn is_system(&self) -> bool {
@@ -153,6 +170,25 @@ fn system_nanos() -> u64 {
 fn system_nanos() -> u64 {
     static FIRST: LazyLock<Instant> = LazyLock::new(|| Clock::system().now());
     u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The system's wall clock, which `SystemTime` reads too.
+#[cfg(unix)]
+#[inline]
+fn system_since_1970() -> Duration {
+    nix::time::ClockId::CLOCK_REALTIME.now().map_or(Duration::ZERO, |time| {
+        let parts = (u64::try_from(time.tv_sec()), u32::try_from(time.tv_nsec()));
+        if let (Ok(seconds), Ok(nanos)) = parts { Duration::new(seconds, nanos) } else { Duration::ZERO }
+    })
+}
+
+#[cfg(not(unix))]
+fn system_since_1970() -> Duration {
+    since_1970(Clock::system().wall())
+}
+
+fn since_1970(wall: SystemTime) -> Duration {
+    wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 impl fmt::Debug for Clock {
@@ -218,6 +254,27 @@ impl From<ManualClock> for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_since_1970_is_that_of_the_wall() {
+        let system = Clock::system();
+        let (before, since_1970, after) = (system.wall(), system.since_1970(), system.wall());
+        let skew = Duration::from_secs(1);
+        let wall = SystemTime::UNIX_EPOCH + since_1970;
+        assert!(wall + skew >= before && wall <= after + skew);
+
+        struct Early;
+        impl TimeSource for Early {
+            fn now(&self) -> Instant {
+                Clock::system().now()
+            }
+
+            fn wall(&self) -> SystemTime {
+                SystemTime::UNIX_EPOCH - Duration::from_secs(9)
+            }
+        }
+        assert_eq!(Clock::new(Early).since_1970(), Duration::ZERO);
+    }
 
     #[test]
     fn nanos_and_instants_are_one_time() {

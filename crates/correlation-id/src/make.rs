@@ -1,6 +1,6 @@
 //! Where new ids come from.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bartizan_core::{Clock, RequestId};
 use bytes::Bytes;
@@ -51,8 +51,7 @@ pub struct UuidV7;
 
 impl MakeId for UuidV7 {
     fn make_id(&self, clock: &Clock) -> RequestId {
-        let since_epoch = clock.wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        render(source::v7(millis(since_epoch)))
+        render(source::v7(millis(clock.since_1970())))
     }
 }
 
@@ -106,7 +105,7 @@ fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, thread};
+    use std::{collections::HashSet, thread, time::SystemTime};
 
     use bartizan_core::ManualClock;
     use uuid::{Variant, Version};

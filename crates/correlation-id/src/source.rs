@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     process,
     sync::atomic::{AtomicU64, Ordering},
-    time::SystemTime,
 };
 
 use bartizan_core::{Clock, SpanId, TraceId};
@@ -104,7 +103,7 @@ impl Source {
 #[cold]
 fn makeshift_seed() -> [u8; 32] {
     static THREADS: AtomicU64 = AtomicU64::new(0);
-    let since_epoch = Clock::system().wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = Clock::system().since_1970();
     let mut seed = [0; 32];
     seed[..16].copy_from_slice(&since_epoch.as_nanos().to_le_bytes());
     seed[16..20].copy_from_slice(&process::id().to_le_bytes());
