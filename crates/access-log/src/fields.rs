@@ -61,19 +61,19 @@ pub(crate) trait Names {
 pub(crate) struct Otel;
 
 impl Names for Otel {
-    const TIMESTAMP: &'static str = "{\"timestamp\":";
+    const TIMESTAMP: &'static str = "{\"timestamp\":\"";
     const INFO: &'static str = key!("severity_text": "INFO");
     const WARN: &'static str = key!("severity_text": "WARN");
     const ERROR: &'static str = key!("severity_text": "ERROR");
-    const MESSAGE: &'static str = key!("body");
+    const MESSAGE: &'static str = key!("body": text);
     const EXTRA: Option<&'static str> = None;
-    const REQUEST_ID: &'static str = key!("request_id");
-    const TRACE_ID: &'static str = key!("trace_id");
-    const SPAN_ID: &'static str = key!("span_id");
-    const TRACE_FLAGS: Option<&'static str> = Some(key!("trace_flags"));
-    const VERSION: &'static str = key!("network.protocol.version");
+    const REQUEST_ID: &'static str = key!("request_id": text);
+    const TRACE_ID: &'static str = key!("trace_id": text);
+    const SPAN_ID: &'static str = key!("span_id": text);
+    const TRACE_FLAGS: Option<&'static str> = Some(key!("trace_flags": text));
+    const VERSION: &'static str = key!("network.protocol.version": text);
     const BYTES: &'static str = key!("http.response.body.size");
-    const CLIENT: &'static str = key!("client.address");
+    const CLIENT: &'static str = key!("client.address": text);
 
     #[inline]
     fn duration(line: &mut JsonLine<'_>, took: Duration) {
@@ -88,19 +88,19 @@ impl Names for Otel {
 pub(crate) struct Ecs;
 
 impl Names for Ecs {
-    const TIMESTAMP: &'static str = "{\"@timestamp\":";
+    const TIMESTAMP: &'static str = "{\"@timestamp\":\"";
     const INFO: &'static str = key!("log.level": "info");
     const WARN: &'static str = key!("log.level": "warn");
     const ERROR: &'static str = key!("log.level": "error");
-    const MESSAGE: &'static str = key!("message");
+    const MESSAGE: &'static str = key!("message": text);
     const EXTRA: Option<&'static str> = Some(key!("ecs.version": "8.17.0"));
-    const REQUEST_ID: &'static str = key!("http.request.id");
-    const TRACE_ID: &'static str = key!("trace.id");
-    const SPAN_ID: &'static str = key!("span.id");
+    const REQUEST_ID: &'static str = key!("http.request.id": text);
+    const TRACE_ID: &'static str = key!("trace.id": text);
+    const SPAN_ID: &'static str = key!("span.id": text);
     const TRACE_FLAGS: Option<&'static str> = None;
-    const VERSION: &'static str = key!("http.version");
+    const VERSION: &'static str = key!("http.version": text);
     const BYTES: &'static str = key!("http.response.body.bytes");
-    const CLIENT: &'static str = key!("client.ip");
+    const CLIENT: &'static str = key!("client.ip": text);
 
     fn duration(line: &mut JsonLine<'_>, took: Duration) {
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
@@ -120,50 +120,67 @@ impl Names for Ecs {
 /// Put before the name of a fact that a member of the line itself may have.
 pub(crate) const FACT_PREFIX: &str = "fact.";
 
+/// The names that members of the line itself, in any set, may have.
+const TAKEN: [&str; 41] = [
+    "timestamp",
+    "@timestamp",
+    "severity_text",
+    "log.level",
+    "body",
+    "message",
+    "ecs.version",
+    "duration_ms",
+    "event.duration",
+    "outcome",
+    "event.outcome",
+    "request_id",
+    "http.request.id",
+    "correlation_id",
+    "trace_id",
+    "trace.id",
+    "span_id",
+    "span.id",
+    "trace_flags",
+    "http.request.method",
+    "http.route",
+    "network.protocol.version",
+    "http.version",
+    "http.response.status_code",
+    "http.response.body.size",
+    "http.response.body.bytes",
+    "rpc.system.name",
+    "rpc.method",
+    "rpc.status_code",
+    "client.address",
+    "client.ip",
+    "user.id",
+    "user.hash",
+    "principal.kind",
+    "principal.issuer",
+    "principal.credential_id",
+    "rejection.code",
+    "rejection.layer",
+    "rejection.cause",
+    "url.path",
+    "truncated",
+];
+
+/// A bit for each length of a name among those that begin with this byte: most facts are known by it to be none of them.
+const LENGTHS: [u32; 256] = {
+    let mut lengths = [0; 256];
+    let mut index = 0;
+    while index < TAKEN.len() {
+        let name = TAKEN[index].as_bytes();
+        lengths[name[0] as usize] |= 1 << name.len();
+        index += 1;
+    }
+    lengths
+};
+
 /// Whether a member of the line itself, in any set, may have this name.
+#[inline]
 pub(crate) fn is_taken(name: &str) -> bool {
-    matches!(
-        name,
-        "timestamp"
-            | "@timestamp"
-            | "severity_text"
-            | "log.level"
-            | "body"
-            | "message"
-            | "ecs.version"
-            | "duration_ms"
-            | "event.duration"
-            | "outcome"
-            | "event.outcome"
-            | "request_id"
-            | "http.request.id"
-            | "correlation_id"
-            | "trace_id"
-            | "trace.id"
-            | "span_id"
-            | "span.id"
-            | "trace_flags"
-            | "http.request.method"
-            | "http.route"
-            | "network.protocol.version"
-            | "http.version"
-            | "http.response.status_code"
-            | "http.response.body.size"
-            | "http.response.body.bytes"
-            | "rpc.system.name"
-            | "rpc.method"
-            | "rpc.status_code"
-            | "client.address"
-            | "client.ip"
-            | "user.id"
-            | "user.hash"
-            | "principal.kind"
-            | "principal.issuer"
-            | "principal.credential_id"
-            | "rejection.code"
-            | "rejection.layer"
-            | "rejection.cause"
-            | "url.path"
-            | "truncated"
-    ) || name.starts_with(FACT_PREFIX)
+    let Some(first) = name.bytes().next() else { return false };
+    let may_be = LENGTHS[usize::from(first)].unbounded_shr(name.len() as u32) & 1 == 1;
+    (may_be && TAKEN.contains(&name)) || name.starts_with(FACT_PREFIX)
 }

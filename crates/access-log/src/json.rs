@@ -8,10 +8,14 @@ pub(crate) const MAX_LINE: usize = 16 * 1024;
 /// The most bytes of one text; more is cut.
 const MAX_TEXT: usize = 1024;
 
-/// `,"name":` at compile time: what stands before a value. The text is written in one piece of known length.
+/// `,"name":` at compile time: what stands before a value, `,"name":"` before one in quotes. The text is written in one
+/// piece of known length.
 macro_rules! key {
     ($name:literal) => {
         concat!(",\"", $name, "\":")
+    };
+    ($name:literal: text) => {
+        concat!(",\"", $name, "\":\"")
     };
     ($name:literal: $value:literal) => {
         concat!(",\"", $name, "\":\"", $value, "\"")
@@ -34,30 +38,70 @@ pub(crate) struct JsonLine<'a> {
     truncated: bool,
 }
 
-/// The place of one value.
-pub(crate) struct Value<'a, 'b>(&'a mut JsonLine<'b>);
+/// The place of one value that is no text.
+pub(crate) struct Value<'a>(&'a mut Vec<u8>);
 
 impl<'a> JsonLine<'a> {
-    /// Begins with the first member, whose `opening` is `{"name":`.
+    /// Begins with the first member, whose `opening` is `{"name":"`, and whose text needs no escaping.
     #[inline(always)]
     pub(crate) fn begin(
         buffer: &'a mut Vec<u8>,
         opening: &'static str,
-        write: impl FnOnce(Value<'_, 'a>),
+        write: impl FnOnce(&mut Vec<u8>),
     ) -> Self {
         let start = buffer.len();
-        let mut line = Self { buffer, start, truncated: false };
-        line.buffer.extend_from_slice(opening.as_bytes());
-        write(Value(&mut line));
-        line
+        buffer.extend_from_slice(opening.as_bytes());
+        write(buffer);
+        buffer.push(b'"');
+        Self { buffer, start, truncated: false }
     }
 
-    /// Writes a member; `key` is made by [`key!`].
+    /// Writes a member that is no text; `key` is made by [`key!`].
     #[inline(always)]
-    pub(crate) fn member(&mut self, key: &'static str, write: impl FnOnce(Value<'_, 'a>)) {
+    pub(crate) fn member(&mut self, key: &'static str, write: impl FnOnce(Value<'_>)) {
         let before = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());
-        write(Value(self));
+        write(Value(self.buffer));
+        self.fit(before);
+    }
+
+    /// Writes a member that is any text; `key` is made by [`key!`], as that of a text.
+    #[inline(always)]
+    pub(crate) fn text(&mut self, key: &'static str, text: &str) {
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(key.as_bytes());
+        self.escape(text);
+        self.buffer.push(b'"');
+        self.fit(before);
+    }
+
+    /// The same of a short text that needs no escaping.
+    #[inline(always)]
+    pub(crate) fn plain(&mut self, key: &'static str, text: &[u8]) {
+        self.plain_with(key, |buffer| buffer.extend_from_slice(text));
+    }
+
+    /// The same of a short text that needs no escaping.
+    #[inline(always)]
+    pub(crate) fn plain_with(&mut self, key: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(key.as_bytes());
+        write(self.buffer);
+        self.buffer.push(b'"');
+        self.fit(before);
+    }
+
+    /// The same of any text between two that need no escaping.
+    #[inline(always)]
+    pub(crate) fn phrase(&mut self, key: &'static str, first: &str, text: &str, last: &str) {
+        let before = self.buffer.len();
+        self.buffer.extend_from_slice(key.as_bytes());
+        self.buffer.extend_from_slice(first.as_bytes());
+        self.buffer.push(b' ');
+        self.escape(text);
+        self.buffer.push(b' ');
+        self.buffer.extend_from_slice(last.as_bytes());
+        self.buffer.push(b'"');
         self.fit(before);
     }
 
@@ -69,17 +113,33 @@ impl<'a> JsonLine<'a> {
         self.fit(before);
     }
 
-    /// Writes a member whose key is any text, with something in front of it.
-    pub(crate) fn member_named(&mut self, prefix: &str, key: &str, write: impl FnOnce(Value<'_, 'a>)) {
+    /// Writes a member that is no text and whose key is any text, with something in front of it that needs no escaping.
+    pub(crate) fn member_named(&mut self, prefix: &str, key: &str, write: impl FnOnce(Value<'_>)) {
         let before = self.buffer.len();
+        self.name(prefix, key);
+        self.buffer.extend_from_slice(b"\":");
+        write(Value(self.buffer));
+        self.fit(before);
+    }
+
+    /// The same of a member that is any text.
+    #[inline]
+    pub(crate) fn text_named(&mut self, prefix: &str, key: &str, text: &str) {
+        let before = self.buffer.len();
+        self.name(prefix, key);
+        self.buffer.extend_from_slice(b"\":\"");
+        self.escape(text);
+        self.buffer.push(b'"');
+        self.fit(before);
+    }
+
+    #[inline]
+    fn name(&mut self, prefix: &str, key: &str) {
         self.buffer.extend_from_slice(b",\"");
         if !prefix.is_empty() {
-            escape(self.buffer, prefix);
+            self.buffer.extend_from_slice(prefix.as_bytes());
         }
-        self.text(key);
-        self.buffer.extend_from_slice(b"\":");
-        write(Value(self));
-        self.fit(before);
+        self.escape(key);
     }
 
     /// Takes back what was written from `before` on if it is too much.
@@ -98,7 +158,46 @@ impl<'a> JsonLine<'a> {
         self.buffer.extend_from_slice(CLOSE);
     }
 
-    fn text(&mut self, text: &str) {
+    /// Appends `text`, cut where it is too long, and escaped so that no reader of the log, a terminal included, takes any
+    /// of it for a command: beside what JSON asks for, all control characters, line and paragraph separators, and marks
+    /// that turn the direction of text.
+    #[inline(never)]
+    fn escape(&mut self, text: &str) {
+        // Short texts are copied as they are looked at.
+        let bytes = text.as_bytes();
+        let is_done = match bytes.len() {
+            16..=32 => self.push_halves::<16>(bytes),
+            8..16 => self.push_halves::<8>(bytes),
+            4..8 => self.push_halves::<4>(bytes),
+            _ => false,
+        };
+        if !is_done {
+            self.escape_any(text);
+        }
+    }
+
+    /// Appends a plain text of `N` to 2 `N` bytes by its halves, which may overlap: to copy a number of bytes that the
+    /// compiler knows takes no call. False, and nothing is done, if it is not plain, or if there is no room.
+    #[inline(always)]
+    fn push_halves<const N: usize>(&mut self, text: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) else {
+            return false;
+        };
+        let before = self.buffer.len();
+        if self.buffer.capacity() - before < 2 * N || !are_halves_plain(first, last) {
+            return false;
+        }
+        self.buffer.extend_from_slice(first);
+        self.buffer.truncate(before + text.len() - N);
+        self.buffer.extend_from_slice(last);
+        true
+    }
+
+    #[inline(never)]
+    fn escape_any(&mut self, text: &str) {
+        if text.len() <= MAX_TEXT && are_plain(text.as_bytes()) {
+            return self.buffer.extend_from_slice(text.as_bytes());
+        }
         let mut end = text.len();
         if end > MAX_TEXT {
             self.truncated = true;
@@ -107,67 +206,35 @@ impl<'a> JsonLine<'a> {
                 end -= 1;
             }
         }
-        escape(self.buffer, &text[..end]);
+        escape_chars(self.buffer, &text[..end]);
     }
 }
 
-impl Value<'_, '_> {
-    /// Any text.
-    pub(crate) fn text(self, text: &str) {
-        self.0.buffer.push(b'"');
-        self.0.text(text);
-        self.0.buffer.push(b'"');
-    }
-
-    /// Any text between two that need no escaping.
-    pub(crate) fn phrase(self, first: &str, text: &str, last: &str) {
-        self.0.buffer.push(b'"');
-        self.0.buffer.extend_from_slice(first.as_bytes());
-        self.0.buffer.push(b' ');
-        self.0.text(text);
-        self.0.buffer.push(b' ');
-        self.0.buffer.extend_from_slice(last.as_bytes());
-        self.0.buffer.push(b'"');
-    }
-
-    /// A short text that needs no escaping.
-    #[inline]
-    pub(crate) fn plain(self, text: &[u8]) {
-        self.plain_with(|buffer| buffer.extend_from_slice(text));
-    }
-
-    /// A short text that needs no escaping.
-    #[inline]
-    pub(crate) fn plain_with(self, write: impl FnOnce(&mut Vec<u8>)) {
-        self.0.buffer.push(b'"');
-        write(self.0.buffer);
-        self.0.buffer.push(b'"');
-    }
-
+impl Value<'_> {
     #[inline]
     pub(crate) fn unsigned(self, number: impl itoa::Integer) {
-        self.0.buffer.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
 
     /// A number; JSON has no infinity and no NaN, which are `null`.
     pub(crate) fn float(self, number: f64) {
         if number.is_finite() {
             // Debug is the shortest form that reads back the same, with an exponent where that is shorter.
-            push_display(self.0.buffer, format_args!("{number:?}"));
+            push_display(self.0, format_args!("{number:?}"));
         } else {
-            self.0.buffer.extend_from_slice(b"null");
+            self.0.extend_from_slice(b"null");
         }
     }
 
     pub(crate) fn bool(self, value: bool) {
-        self.0.buffer.extend_from_slice(if value { b"true" } else { b"false" });
+        self.0.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
     /// A number of thousandths, as a number with three decimals.
     #[inline]
     pub(crate) fn thousandths(self, number: u64) {
-        self.0.buffer.extend_from_slice(itoa::Buffer::new().format(number / 1000).as_bytes());
-        self.0.buffer.extend_from_slice(&[b'.', digit(number / 100), digit(number / 10), digit(number)]);
+        self.0.extend_from_slice(itoa::Buffer::new().format(number / 1000).as_bytes());
+        self.0.extend_from_slice(&[b'.', digit(number / 100), digit(number / 10), digit(number)]);
     }
 }
 
@@ -189,51 +256,40 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// Whether all characters stand for themselves, as nearly always. Sixteen at a time, or two halves of a shorter text;
-/// those at the end may overlap with those before.
+/// Whether all characters stand for themselves, as nearly always. Sixteen at a time; those at the end may overlap with
+/// those before.
 #[inline]
 fn are_plain(text: &[u8]) -> bool {
-    if let Some(last) = text.last_chunk() {
-        let odd = |chunk: &[u8; 16]| odd_of_sixteen(u8x16::new(*chunk));
-        return text.as_chunks().0.iter().fold(odd(last), |found, chunk| found | odd(chunk)) == 0;
+    match text.last_chunk() {
+        Some(last) => {
+            let all = text.as_chunks().0.iter().fold(odd(last), |found, chunk| found | odd(chunk));
+            all.to_bitmask() == 0
+        }
+        None => text.iter().all(|byte| is_plain(*byte)),
     }
-    let mut joined = [b' '; 16];
-    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        joined[..8].copy_from_slice(first);
-        joined[8..].copy_from_slice(last);
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        joined[..4].copy_from_slice(first);
-        joined[4..8].copy_from_slice(last);
-    } else {
-        return text.iter().all(|byte| is_plain(*byte));
-    }
-    odd_of_sixteen(u8x16::new(joined)) == 0
 }
 
-/// Zero when all sixteen characters are plain.
+/// The same of two halves of a text of at most 32 bytes.
+#[inline(always)]
+fn are_halves_plain<const N: usize>(first: &[u8; N], last: &[u8; N]) -> bool {
+    let mut both = [b' '; 32];
+    both[..N].copy_from_slice(first);
+    both[N..2 * N].copy_from_slice(last);
+    let [one, other] = both.as_chunks().0 else { return false };
+    (odd(one) | odd(other)).to_bitmask() == 0
+}
+
+/// Ones in the places of those of sixteen characters that are not plain.
 #[inline]
-fn odd_of_sixteen(bytes: u8x16) -> u32 {
-    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-    let beyond = bytes.max(u8x16::splat(0x7f)).simd_eq(bytes);
-    let quote = bytes.simd_eq(u8x16::splat(b'"'));
-    let backslash = bytes.simd_eq(u8x16::splat(b'\\'));
-    (control | beyond | quote | backslash).to_bitmask()
+fn odd(text: &[u8; 16]) -> u8x16 {
+    let bytes = u8x16::new(*text);
+    // Counted from the first printable character, so that one comparison tells those before it and those beyond.
+    let place = bytes + u8x16::splat(0_u8.wrapping_sub(b' '));
+    let printable = place.min(u8x16::splat(b'~' - b' ')).simd_eq(place);
+    !printable | bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))
 }
 
-/// Appends `text`, escaped so that no reader of the log, a terminal included, takes any of it for a command: beside
-/// what JSON asks for, all control characters, line and paragraph separators, and marks that turn the direction of
-/// text.
-#[inline]
-pub(crate) fn escape(buffer: &mut Vec<u8>, text: &str) {
-    if are_plain(text.as_bytes()) {
-        buffer.extend_from_slice(text.as_bytes());
-    } else {
-        escape_odd(buffer, text);
-    }
-}
-
-#[cold]
-fn escape_odd(buffer: &mut Vec<u8>, text: &str) {
+fn escape_chars(buffer: &mut Vec<u8>, text: &str) {
     let mut utf8 = [0; 4];
     for char in text.chars() {
         match char {
@@ -261,7 +317,7 @@ mod tests {
 
     fn line(write: impl FnOnce(&mut JsonLine<'_>)) -> String {
         let mut buffer = Vec::new();
-        let mut line = JsonLine::begin(&mut buffer, "{\"start\":", |value| value.unsigned(0_u8));
+        let mut line = JsonLine::begin(&mut buffer, "{\"start\":\"", |buffer| buffer.push(b'0'));
         write(&mut line);
         line.end();
         String::from_utf8(buffer).unwrap()
@@ -270,14 +326,14 @@ mod tests {
     #[test]
     fn cid_05_no_text_makes_a_second_line_or_a_control_character() {
         bolero::check!().with_type::<(String, String)>().for_each(|(key, text)| {
-            let line = line(|line| line.member_named("", key, |value| value.text(text)));
+            let line = line(|line| line.text_named("", key, text));
             assert_eq!(line.matches('\n').count(), 1);
             let (one, rest) = line.split_once('\n').unwrap();
             assert_eq!(rest, "");
             assert!(!one.chars().any(is_dangerous), "{one:?}");
             let read: Json = serde_json::from_str(one).unwrap();
             if key.len() <= MAX_TEXT && text.len() <= MAX_TEXT {
-                let mut expected = serde_json::json!({ "start": 0 });
+                let mut expected = serde_json::json!({ "start": "0" });
                 expected[key] = text.as_str().into();
                 assert_eq!(read, expected);
             } else {
@@ -286,8 +342,8 @@ mod tests {
         });
         let odd = "%0d%0a\r\n\u{1b}[31m\u{2028}\u{2029}\u{85}\u{7f}\u{202e}\"\\é";
         assert_eq!(
-            line(|line| line.member(key!("a"), |value| value.text(odd))),
-            "{\"start\":0,\"a\":\"%0d%0a\\r\\n\\u001b[31m\\u2028\\u2029\\u0085\\u007f\\u202e\\\"\\\\é\"}\n"
+            line(|line| line.text(key!("a": text), odd)),
+            "{\"start\":\"0\",\"a\":\"%0d%0a\\r\\n\\u001b[31m\\u2028\\u2029\\u0085\\u007f\\u202e\\\"\\\\é\"}\n"
         );
     }
 
@@ -297,7 +353,7 @@ mod tests {
         let full = line(|line| {
             line.member(key!("first"), |value| value.unsigned(1_u8));
             for _ in 0..5 {
-                line.member(key!("long"), |value| value.text(&control));
+                line.text(key!("long": text), &control);
             }
             line.member(key!("last"), |value| value.bool(true));
         });
@@ -308,7 +364,7 @@ mod tests {
             (&1.into(), &true.into(), &true.into())
         );
 
-        let cut = line(|line| line.member(key!("é"), |value| value.text(&"é".repeat(MAX_TEXT))));
+        let cut = line(|line| line.text(key!("é": text), &"é".repeat(MAX_TEXT)));
         let read: Json = serde_json::from_str(&cut).unwrap();
         assert_eq!((read["é"].as_str().unwrap().len(), &read["truncated"]), (MAX_TEXT, &true.into()));
     }
@@ -329,6 +385,25 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_every_length_are_written_as_each_of_their_characters_is() {
+        for length in 1..=40 {
+            for (place, byte) in (0..length).flat_map(|place| (0..0x80).map(move |byte| (place, byte))) {
+                let text: String = (0..length)
+                    .map(|at| char::from(if at == place { byte } else { b'0' + at as u8 }))
+                    .collect();
+                let mut expected = Vec::new();
+                escape_chars(&mut expected, &text);
+                for room in [0, 256] {
+                    let mut buffer = Vec::with_capacity(room);
+                    let mut line = JsonLine { buffer: &mut buffer, start: 0, truncated: false };
+                    line.escape(&text);
+                    assert_eq!(buffer, expected, "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn numbers_are_json() {
         let numbers = [f64::NAN, f64::INFINITY, 0.5, -0.0, 1e300, 3.0];
         let written = numbers.map(|number| line(|line| line.member(key!("n"), |value| value.float(number))));
@@ -337,7 +412,7 @@ mod tests {
         for (micros, text) in [(0, "0.000"), (7, "0.007"), (1_234_567, "1234.567")] {
             assert_eq!(
                 line(|line| line.member(key!("n"), |value| value.thousandths(micros))),
-                format!("{{\"start\":0,\"n\":{text}}}\n")
+                format!("{{\"start\":\"0\",\"n\":{text}}}\n")
             );
         }
     }

@@ -1,9 +1,6 @@
 //! What one line says.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, SystemTime},
-};
+use std::{net::IpAddr, time::Duration};
 
 use bartizan_core::{Ending, Fact, MatchedRoute, Principal, Rejection, RequestContext};
 use http::Version;
@@ -26,7 +23,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) head: &'a Head,
     pub(crate) end: &'a End<'a>,
     pub(crate) severity: Severity,
-    pub(crate) at: SystemTime,
+    /// Since 1970 began.
+    pub(crate) at: Duration,
     pub(crate) took: Duration,
 }
 
@@ -40,16 +38,14 @@ impl Entry<'_> {
     }
 
     fn write_as<N: Names>(&self, buffer: &mut Vec<u8>) {
-        let mut line = JsonLine::begin(buffer, N::TIMESTAMP, |value| {
-            value.plain_with(|buffer| timestamp::push(buffer, self.at));
-        });
+        let mut line = JsonLine::begin(buffer, N::TIMESTAMP, |buffer| timestamp::push(buffer, self.at));
         line.constant(match self.severity {
             Severity::Info => N::INFO,
             Severity::Warn => N::WARN,
             Severity::Error => N::ERROR,
         });
         let route = self.context.route().map_or(MatchedRoute::OTHER, MatchedRoute::as_str);
-        line.member(N::MESSAGE, |value| value.phrase(self.head.method, route, self.result()));
+        line.phrase(N::MESSAGE, self.head.method, route, self.result());
         if let Some(extra) = N::EXTRA {
             line.constant(extra);
         }
@@ -57,13 +53,13 @@ impl Entry<'_> {
         self.request::<N>(&mut line, route);
         self.response::<N>(&mut line);
         if let Some(addr) = self.context.client_addr() {
-            line.member(N::CLIENT, |value| value.plain_with(|buffer| push_ip(buffer, addr.ip())));
+            line.plain_with(N::CLIENT, |buffer| push_ip(buffer, addr.ip()));
         }
         if let Some(principal) = self.context.principal() {
             self.principal(&mut line, principal);
         }
         if let Some(path) = &self.head.path {
-            line.member(key!("url.path"), |value| value.text(path.path()));
+            line.text(key!("url.path": text), path.path());
         }
         if let Some(rejection) = self.end.rejection {
             write_rejection(&mut line, rejection);
@@ -85,33 +81,33 @@ impl Entry<'_> {
     fn ids<N: Names>(&self, line: &mut JsonLine<'_>) {
         // The alphabet of ids needs no escaping.
         if let Some(id) = self.context.request_id() {
-            line.member(N::REQUEST_ID, |value| value.plain(id.as_bytes()));
+            line.plain(N::REQUEST_ID, id.as_bytes());
         }
         if let Some(id) = self.context.correlation_id() {
-            line.member(key!("correlation_id"), |value| value.plain(id.as_bytes()));
+            line.plain(key!("correlation_id": text), id.as_bytes());
         }
         if let Some(trace) = self.context.trace() {
             let trace_id = trace.trace_id().to_bytes();
-            line.member(N::TRACE_ID, |value| value.plain_with(|buffer| push_hex(buffer, &trace_id)));
+            line.plain_with(N::TRACE_ID, |buffer| push_hex(buffer, &trace_id));
             let span_id = trace.span_id().to_bytes();
-            line.member(N::SPAN_ID, |value| value.plain_with(|buffer| push_hex(buffer, &span_id)));
+            line.plain_with(N::SPAN_ID, |buffer| push_hex(buffer, &span_id));
             if let Some(key) = N::TRACE_FLAGS {
-                line.member(key, |value| value.plain_with(|buffer| push_hex(buffer, &[trace.flags()])));
+                line.plain_with(key, |buffer| push_hex(buffer, &[trace.flags()]));
             }
         }
     }
 
     #[inline]
     fn request<N: Names>(&self, line: &mut JsonLine<'_>, route: &str) {
-        line.member(key!("http.request.method"), |value| value.plain(self.head.method.as_bytes()));
+        line.plain(key!("http.request.method": text), self.head.method.as_bytes());
         if self.context.protocol().is_grpc() {
             line.constant(key!("rpc.system.name": "grpc"));
-            line.member(key!("rpc.method"), |value| value.text(route));
+            line.text(key!("rpc.method": text), route);
         } else {
-            line.member(key!("http.route"), |value| value.text(route));
+            line.text(key!("http.route": text), route);
         }
         if let Some(version) = version(self.head.version) {
-            line.member(N::VERSION, |value| value.plain(version));
+            line.plain(N::VERSION, version);
         }
     }
 
@@ -121,12 +117,12 @@ impl Entry<'_> {
             line.member(key!("http.response.status_code"), |value| value.unsigned(status.as_u16()));
         }
         if let Some(code) = self.end.grpc {
-            line.member(key!("rpc.status_code"), |value| value.plain(code.as_str().as_bytes()));
+            line.plain(key!("rpc.status_code": text), code.as_str().as_bytes());
         }
         N::duration(line, self.took);
         match self.end.ending {
             Ending::Completed => line.constant(key!("outcome": "completed")),
-            ending => line.member(key!("outcome"), |value| value.plain(ending.as_str().as_bytes())),
+            ending => line.plain(key!("outcome": text), ending.as_str().as_bytes()),
         }
         N::outcome(line, self.severity, self.end.ending);
         line.member(N::BYTES, |value| value.unsigned(self.end.bytes));
@@ -135,17 +131,17 @@ impl Entry<'_> {
     #[inline]
     fn principal(&self, line: &mut JsonLine<'_>, principal: &Principal) {
         match &self.settings.hash_key {
-            Some(hash) => line.member(key!("user.hash"), |value| {
-                value.plain_with(|buffer| hash.push_hex(buffer, principal.subject()));
+            Some(hash) => line.plain_with(key!("user.hash": text), |buffer| {
+                hash.push_hex(buffer, principal.subject());
             }),
-            None => line.member(key!("user.id"), |value| value.text(principal.subject())),
+            None => line.text(key!("user.id": text), principal.subject()),
         }
-        line.member(key!("principal.kind"), |value| value.plain(principal.kind().as_str().as_bytes()));
+        line.plain(key!("principal.kind": text), principal.kind().as_str().as_bytes());
         if let Some(issuer) = principal.issuer() {
-            line.member(key!("principal.issuer"), |value| value.text(issuer));
+            line.text(key!("principal.issuer": text), issuer);
         }
         if let Some(id) = principal.credential_id() {
-            line.member(key!("principal.credential_id"), |value| value.text(id));
+            line.text(key!("principal.credential_id": text), id);
         }
     }
 
@@ -161,25 +157,26 @@ impl Entry<'_> {
 
 #[cold]
 fn write_rejection(line: &mut JsonLine<'_>, rejection: &Rejection) {
-    line.member(key!("rejection.code"), |value| value.text(rejection.reason().code()));
+    line.text(key!("rejection.code": text), rejection.reason().code());
     if let Some(layer) = rejection.layer() {
-        line.member(key!("rejection.layer"), |value| value.text(layer));
+        line.text(key!("rejection.layer": text), layer);
     }
     if let Some(cause) = rejection.cause() {
-        line.member(key!("rejection.cause"), |value| value.text(cause));
+        line.text(key!("rejection.cause": text), cause);
     }
 }
 
 fn write_fact(line: &mut JsonLine<'_>, name: &str, fact: &Fact) {
     let prefix = if is_taken(name) { FACT_PREFIX } else { "" };
-    line.member_named(prefix, name, |value| match fact {
-        Fact::Bool(fact) => value.bool(*fact),
-        Fact::Unsigned(fact) => value.unsigned(*fact),
-        Fact::Float(fact) => value.float(*fact),
-        Fact::Text(fact) => value.text(fact),
+    match fact {
+        Fact::Text(fact) => line.text_named(prefix, name, fact),
+        Fact::CredentialId(of) => line.text_named(prefix, name, of.credential_id().unwrap_or_default()),
+        Fact::Bool(fact) => line.member_named(prefix, name, |value| value.bool(*fact)),
+        Fact::Unsigned(fact) => line.member_named(prefix, name, |value| value.unsigned(*fact)),
+        Fact::Float(fact) => line.member_named(prefix, name, |value| value.float(*fact)),
         // A kind that core adds before this crate knows it.
-        other => value.text(&format!("{other:?}")),
-    });
+        other => line.text_named(prefix, name, &format!("{other:?}")),
+    }
 }
 
 fn version(version: Version) -> Option<&'static [u8]> {
@@ -196,26 +193,35 @@ fn version(version: Version) -> Option<&'static [u8]> {
 fn push_ip(buffer: &mut Vec<u8>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
-            let [first, rest @ ..] = ip.octets();
-            push_octet(buffer, b"", first);
-            for octet in rest {
-                push_octet(buffer, b".", octet);
+            let mut text = [0; 16];
+            let mut end = 0;
+            for octet in ip.octets() {
+                let (digits, length) = OCTETS[usize::from(octet)];
+                text[end..][..4].copy_from_slice(&digits);
+                end += length;
             }
+            // Without the last dot.
+            buffer.extend_from_slice(&text[..end - 1]);
         }
         IpAddr::V6(ip) => push_display(buffer, format_args!("{ip}")),
     }
 }
 
-#[inline]
-fn push_octet<const N: usize>(buffer: &mut Vec<u8>, before: &[u8; N], octet: u8) {
-    let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
-    buffer.extend_from_slice(before);
-    match octet {
-        100.. => buffer.extend_from_slice(&digits),
-        10.. => buffer.extend_from_slice(&digits[1..]),
-        _ => buffer.push(digits[2]),
+/// Each octet in decimal with a dot behind it, and the length of both.
+const OCTETS: [([u8; 4], usize); 256] = {
+    let mut table = [([b'.'; 4], 0); 256];
+    let mut octet = 0;
+    while octet < 256 {
+        let digits = [b'0' + (octet / 100) as u8, b'0' + (octet / 10 % 10) as u8, b'0' + (octet % 10) as u8];
+        table[octet] = match octet {
+            100.. => ([digits[0], digits[1], digits[2], b'.'], 4),
+            10.. => ([digits[1], digits[2], b'.', b'.'], 3),
+            _ => ([digits[2], b'.', b'.', b'.'], 2),
+        };
+        octet += 1;
     }
-}
+    table
+};
 
 #[cfg(test)]
 mod tests {
@@ -320,7 +326,7 @@ mod tests {
                 head: &head,
                 end: &end,
                 severity: Severity::of(&end),
-                at: SystemTime::UNIX_EPOCH + Duration::from_nanos(self.took),
+                at: Duration::from_nanos(self.took),
                 took: Duration::from_micros(self.took),
             };
             let mut buffer = Vec::new();

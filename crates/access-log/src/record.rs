@@ -69,7 +69,7 @@ impl Record {
             head: &self.head,
             end,
             severity,
-            at: settings.clock.wall(),
+            at: settings.clock.since_1970(),
             took: Duration::from_nanos(finished.saturating_sub(self.started)),
         };
         // While the thread is going away a fresh buffer does as well.

@@ -109,11 +109,10 @@ impl Sink {
     }
 
     fn write_notice_as<N: Names>(&self, notice: &mut Vec<u8>, dropped: u64) {
-        let mut line = JsonLine::begin(notice, N::TIMESTAMP, |value| {
-            value.plain_with(|buffer| timestamp::push(buffer, self.clock.wall()));
-        });
+        let mut line =
+            JsonLine::begin(notice, N::TIMESTAMP, |buffer| timestamp::push(buffer, self.clock.since_1970()));
         line.constant(N::WARN);
-        line.member(N::MESSAGE, |value| value.text("access log lines were dropped"));
+        line.text(N::MESSAGE, "access log lines were dropped");
         line.member(key!("access_log.dropped"), |value| value.unsigned(dropped));
         line.end();
     }

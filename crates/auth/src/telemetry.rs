@@ -1,6 +1,6 @@
 //! Every metric, event and fact of this crate, by name.
 
-use bartizan_core::RequestContext;
+use bartizan_core::{Fact, RequestContext};
 
 use crate::Failure;
 
@@ -176,11 +176,16 @@ impl Telemetry {
         if matches!(self.scheme, scheme::REQUIRE | scheme::AUTHORIZE) {
             return; // The authentication layer's scheme, key and outcome stand.
         }
-        event.record(fact::SCHEME, self.scheme);
-        event.record(fact::OUTCOME, decision.outcome());
-        if let Some(id) = key_id {
-            event.record(self.id_name(), id.to_owned());
-        }
+        event.record_with(|facts| {
+            facts.record(fact::SCHEME, self.scheme);
+            facts.record(fact::OUTCOME, decision.outcome());
+            if let Some(id) = key_id {
+                // A caller that was let pass is known to the context, and its id need not be copied.
+                let known = context.principal().filter(|known| known.credential_id() == Some(id)).cloned();
+                let fact = known.map_or_else(|| Fact::from(id.to_owned()), Fact::CredentialId);
+                facts.record(self.id_name(), fact);
+            }
+        });
     }
 
     #[cfg(feature = "tracing")]

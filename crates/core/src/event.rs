@@ -4,13 +4,15 @@ use std::{
     borrow::Cow,
     fmt,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use crate::Principal;
+
 /// One fact of a [`RequestEvent`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fact {
     /// A yes or no.
@@ -21,6 +23,32 @@ pub enum Fact {
     Float(f64),
     /// A text, cut to 256 bytes.
     Text(Cow<'static, str>),
+    /// A text that need not be copied: the id of this caller's credential, if it has one.
+    CredentialId(Principal),
+}
+
+impl Fact {
+    /// What a text says.
+    #[inline]
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::CredentialId(principal) => Some(principal.credential_id().unwrap_or_default()),
+            _ => None,
+        }
+    }
+}
+
+/// Texts are what they say.
+impl PartialEq for Fact {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::Unsigned(one), Self::Unsigned(other)) => one == other,
+            (Self::Float(one), Self::Float(other)) => one == other,
+            _ => self.text().zip(other.text()).is_some_and(|(one, other)| one == other),
+        }
+    }
 }
 
 macro_rules! facts_from {
@@ -49,15 +77,10 @@ facts_from! {
 #[derive(Default)]
 pub struct RequestEvent {
     enabled: AtomicBool,
-    facts: Mutex<Vec<(&'static str, Fact)>>,
+    facts: Mutex<EventFacts>,
 }
 
 impl RequestEvent {
-    const MAX_FACTS: usize = 64;
-    /// What a whole stack records of a request that passes: room for them is taken at once.
-    const USUAL_FACTS: usize = 8;
-    const MAX_TEXT: usize = 256;
-
     /// Starts keeping facts. Called by the layer that will write them.
     pub fn enable(&self) {
         self.enabled.store(true, Ordering::Relaxed);
@@ -72,45 +95,80 @@ impl RequestEvent {
     /// Adds a fact. `name` is in dotted snake case and starts with the layer: `rate_limit.remaining`.
     #[inline]
     pub fn record(&self, name: &'static str, fact: impl Into<Fact>) {
+        self.record_with(|facts| facts.record(name, fact));
+    }
+
+    /// Adds several facts together, which costs less than one after the other. Where nobody will read them `tell` is
+    /// not asked. While it is, the event is locked: it must not come back to it.
+    #[inline]
+    pub fn record_with(&self, tell: impl FnOnce(&mut EventFacts)) {
         if self.is_enabled() {
-            self.keep(name, fact.into());
+            tell(&mut self.facts());
         }
     }
 
     /// Adds a fact whether or not someone will read it: for the rare facts of a layer outside the log layer,
     /// which cannot know yet whether a log layer follows.
     pub fn record_early(&self, name: &'static str, fact: impl Into<Fact>) {
-        self.keep(name, fact.into());
-    }
-
-    fn keep(&self, name: &'static str, mut fact: Fact) {
-        if let Fact::Text(text) = &mut fact {
-            truncate(text, Self::MAX_TEXT);
-        }
-        let mut facts = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, known)) = facts.iter_mut().find(|(known, _)| *known == name) {
-            *known = fact;
-        } else if facts.len() < Self::MAX_FACTS {
-            if facts.capacity() == 0 {
-                facts.reserve_exact(Self::USUAL_FACTS);
-            }
-            facts.push((name, fact));
-        }
+        self.facts().record(name, fact);
     }
 
     /// Shows the facts, in the order in which they were first recorded.
     pub fn read<T>(&self, read: impl FnOnce(&[(&'static str, Fact)]) -> T) -> T {
-        read(&self.facts.lock().unwrap_or_else(PoisonError::into_inner))
+        read(&self.facts().list)
+    }
+
+    #[inline]
+    fn facts(&self) -> MutexGuard<'_, EventFacts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn truncate(text: &mut Cow<'static, str>, max: usize) {
-    if text.len() > max {
-        let mut end = max;
-        while !text.is_char_boundary(end) {
-            end -= 1;
+/// The facts of a [`RequestEvent`], open for more.
+#[derive(Debug, Default)]
+pub struct EventFacts {
+    list: Vec<(&'static str, Fact)>,
+    /// A bit for each length that a name has: one that is new there is new.
+    lengths: u64,
+}
+
+impl EventFacts {
+    const MAX_FACTS: usize = 64;
+    /// What a whole stack records of a request that passes: room for so many is taken at a time.
+    const USUAL_FACTS: usize = 8;
+    const MAX_TEXT: usize = 256;
+
+    /// Adds a fact, or replaces its former value.
+    #[inline]
+    pub fn record(&mut self, name: &'static str, fact: impl Into<Fact>) {
+        let fact = fact.into();
+        let length = 1 << (name.len() % 64);
+        let is_long = fact.text().is_some_and(|text| text.len() > Self::MAX_TEXT);
+        if is_long || self.lengths & length != 0 || self.list.len() >= self.list.capacity() {
+            self.keep(name, fact);
+        } else {
+            self.list.push((name, fact));
         }
-        text.to_mut().truncate(end);
+        self.lengths |= length;
+    }
+
+    /// Apart, so that what most facts need is small enough to be part of the caller.
+    #[inline(never)]
+    fn keep(&mut self, name: &'static str, mut fact: Fact) {
+        if let Some(text) = fact.text()
+            && text.len() > Self::MAX_TEXT
+        {
+            let end = (0..=Self::MAX_TEXT).rfind(|end| text.is_char_boundary(*end)).unwrap_or_default();
+            fact = Fact::from(text[..end].to_owned());
+        }
+        if let Some((_, known)) = self.list.iter_mut().find(|(known, _)| *known == name) {
+            *known = fact;
+        } else if self.list.len() < Self::MAX_FACTS {
+            if self.list.len() == self.list.capacity() {
+                self.list.reserve_exact(Self::USUAL_FACTS);
+            }
+            self.list.push((name, fact));
+        }
     }
 }
 
@@ -147,6 +205,38 @@ mod tests {
         event.record("b", "late");
         event.read(|facts| {
             assert_eq!(facts, [("a", Fact::from("early")), ("b", Fact::from("late"))]);
+        });
+    }
+
+    #[test]
+    fn facts_told_together_are_kept_as_if_told_apart() {
+        let event = RequestEvent::default();
+        event.record_with(|_| unreachable!("nobody will read them"));
+        event.enable();
+        event.record("one", 1_u64);
+        event.record_with(|facts| {
+            facts.record("two", 2_u64);
+            facts.record("one", "first again");
+            facts.record("long", "é".repeat(200));
+        });
+        event.read(|facts| {
+            assert_eq!(facts[..2], [("one", Fact::from("first again")), ("two", Fact::from(2_u64))]);
+            assert!(matches!(&facts[2].1, Fact::Text(text) if text.len() == 256));
+        });
+    }
+
+    #[test]
+    fn the_id_of_a_credential_is_a_text_like_any_other() {
+        let event = RequestEvent::default();
+        event.enable();
+        let with_id = |id: &str| Fact::CredentialId(Principal::user("someone").credential_id(id).build());
+        event.record("short", with_id("token-1"));
+        event.record("long", with_id(&"é".repeat(200)));
+        event.read(|facts| {
+            assert_eq!(facts[0].1, Fact::from("token-1"));
+            assert_eq!(facts[1].1, Fact::from("é".repeat(128)));
+            assert_ne!(facts[0].1, Fact::from("token-2"));
+            assert_ne!(facts[0].1, Fact::from(1_u64));
         });
     }
 

@@ -46,7 +46,7 @@ pub use self::{
         Baggage, BaggageError, BaggageMember, ClientAddr, CorrelationId, Deadline, IdError, MatchedRoute,
         Principal, PrincipalBuilder, PrincipalKind, RequestContext, RequestId, SpanId, TraceContext, TraceId,
     },
-    event::{Fact, RequestEvent},
+    event::{EventFacts, Fact, RequestEvent},
     excerpt::excerpt,
     face::Face,
     fault::Fault,

@@ -301,36 +301,44 @@ impl Shared {
 #[cold]
 fn refuse_keyless(limit: &Limit, head: &RequestHead<'_>) -> Rejection {
     if let Some(event) = head.context().map(RequestContext::event) {
-        record_policy(event, limit);
+        event.record_with(|facts| facts.record("rate_limit.policy", name(limit)));
     }
     limit.telemetry.decided(Outcome::NoKey);
     refusal::keyless(LAYER)
 }
 
-/// Notes the tightest of the limits: the one that keeps a refused caller out longest, else that with least left.
+/// Notes the tightest of the limits.
 #[cold]
 fn record(event: &RequestEvent, asks: &[Ask<'_>]) {
-    let tightest = asks.iter().min_by_key(|ask| {
-        let decision = ask.decision();
-        // No time is told where no waiting helps.
-        let wait = decision.retry_after().map_or(u128::MAX, |wait| wait.as_nanos());
-        let wait = if ask.answer.allowed { 0 } else { wait };
-        (!ask.refuses(), u128::MAX - wait, decision.remaining())
-    });
+    let tightest = match asks {
+        [ask] => Some(ask),
+        asks => asks.iter().min_by_key(tightness),
+    };
     let Some(ask) = tightest else { return };
     let decision = ask.decision();
-    record_policy(event, ask.limit);
-    event.record("rate_limit.remaining", decision.remaining());
-    if let Some(delay) = decision.retry_after() {
-        event.record("rate_limit.retry_after_seconds", delay.as_secs_f64());
-    }
-    if let Some(shared) = asks.iter().find_map(shared_bucket) {
-        event.record("rate_limit.shared_bucket", shared);
-    }
-    let would_refuse = |ask: &&Ask<'_>| !ask.answer.allowed && ask.limit.is_rehearsal();
-    if let Some(ask) = asks.iter().find(would_refuse) {
-        event.record("rate_limit.would_refuse", name(ask.limit));
-    }
+    event.record_with(|facts| {
+        facts.record("rate_limit.policy", name(ask.limit));
+        facts.record("rate_limit.remaining", decision.remaining());
+        if let Some(delay) = decision.retry_after() {
+            facts.record("rate_limit.retry_after_seconds", delay.as_secs_f64());
+        }
+        if let Some(shared) = asks.iter().find_map(shared_bucket) {
+            facts.record("rate_limit.shared_bucket", shared);
+        }
+        let would_refuse = |ask: &&Ask<'_>| !ask.answer.allowed && ask.limit.is_rehearsal();
+        if let Some(ask) = asks.iter().find(would_refuse) {
+            facts.record("rate_limit.would_refuse", name(ask.limit));
+        }
+    });
+}
+
+/// Least for the limit that keeps a refused caller out longest, else for that with least left.
+fn tightness(ask: &&Ask<'_>) -> impl Ord + use<> {
+    let decision = ask.decision();
+    // No time is told where no waiting helps.
+    let wait = decision.retry_after().map_or(u128::MAX, |wait| wait.as_nanos());
+    let wait = if ask.answer.allowed { 0 } else { wait };
+    (!ask.refuses(), u128::MAX - wait, decision.remaining())
 }
 
 /// Why a request took from a bucket that is not its own.
@@ -339,13 +347,6 @@ fn shared_bucket(ask: &Ask<'_>) -> Option<&'static str> {
         Some("no_key")
     } else {
         (ask.answer.place == Place::Overflow).then_some("overflow")
-    }
-}
-
-/// `record` makes nothing of it while nobody reads the event, but a copy of the name would be made.
-fn record_policy(event: &RequestEvent, limit: &Limit) {
-    if event.is_enabled() {
-        event.record("rate_limit.policy", name(limit));
     }
 }
 
