@@ -99,10 +99,12 @@ pub(crate) fn is_joined(text: &[u8]) -> bool {
 }
 
 /// What follows the scheme, in any case, and at least one space (RFC 9110 section 11.4).
+#[inline]
 pub(crate) fn under_scheme<'a>(value: &'a [u8], wanted: &str) -> Option<&'a [u8]> {
     let (scheme, rest) = value.split_at_checked(wanted.len())?;
-    let ours =
-        scheme.eq_ignore_ascii_case(wanted.as_bytes()) && matches!(rest.first(), None | Some(b' ' | b'\t'));
+    // Nearly always it is written as it is wanted.
+    let ours = (scheme == wanted.as_bytes() || scheme.eq_ignore_ascii_case(wanted.as_bytes()))
+        && matches!(rest.first(), None | Some(b' ' | b'\t'));
     ours.then_some(rest)
 }
 

@@ -25,8 +25,12 @@ impl Scheme {
 
     /// That of a value of `Authorization`, if it is ours: `DPoP` is where the layer takes it.
     fn of(value: &HeaderValue, takes_dpop: bool) -> Option<Self> {
-        let schemes = if takes_dpop { &[Self::Bearer, Self::Dpop][..] } else { &[Self::Bearer] };
-        schemes.iter().copied().find(|scheme| under_scheme(value.as_bytes(), scheme.as_str()).is_some())
+        let is_under = |scheme: Self| under_scheme(value.as_bytes(), scheme.as_str()).is_some();
+        if is_under(Self::Bearer) {
+            Some(Self::Bearer)
+        } else {
+            (takes_dpop && is_under(Self::Dpop)).then_some(Self::Dpop)
+        }
     }
 }
 
@@ -80,11 +84,14 @@ pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
     }
 }
 
-/// The token in the value of `Authorization`, if one space or more stands before it. What it is made of is not looked at yet.
+/// The token in the value of `Authorization`, which is of this scheme, if one space or more stands before it. What it is
+/// made of is not looked at yet.
 pub(crate) fn token(value: &HeaderValue, scheme: Scheme) -> &[u8] {
-    let rest = under_scheme(value.as_bytes(), scheme.as_str()).unwrap_or_default();
-    let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
-    &rest[spaces..]
+    let mut rest = value.as_bytes().get(scheme.as_str().len()..).unwrap_or_default();
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    rest
 }
 
 /// What is wrong with a header whose token is not accepted: nothing, if it has the form `b64token` (RFC 6750
