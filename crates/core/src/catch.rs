@@ -12,10 +12,23 @@ use crate::{Rejection, excerpt};
 ///
 /// The state that a panic may have left half-changed is the inner service's own: nothing of it is used again.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Rejection> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| Rejection::panicked(message(&*payload)))
+    catch_or(|| Ok(run()), Err)
+}
+
+/// The same, with `refuse` to say what comes of the refusal. What `run` gives is moved less often.
+#[inline(always)]
+pub(crate) fn catch_or<T>(run: impl FnOnce() -> T, refuse: impl FnOnce(Rejection) -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(done) => done,
+        Err(payload) => refuse(refusal(&*payload)),
+    }
 }
 
 #[cold]
+fn refusal(payload: &(dyn Any + Send)) -> Rejection {
+    Rejection::panicked(message(payload))
+}
+
 fn message(payload: &(dyn Any + Send)) -> Cow<'static, str> {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         Cow::Borrowed(*text)

@@ -32,6 +32,7 @@ pin_project! {
 
 impl<F> ResponseFuture<F> {
     /// The inner service answers.
+    #[inline(always)]
     pub fn forward(inner: F) -> Self {
         Self { state: State::Forward { inner } }
     }
@@ -49,15 +50,24 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Ok(match self.project().state.project() {
-            StateProj::Forward { inner } => ready!(inner.poll(cx))?.map(ResponseBody::forward),
-            StateProj::Refuse { refusal } => {
-                // Polled again after it was ready, which no caller may do, it still answers.
-                let (rejection, face) =
-                    refusal.take().unwrap_or_else(|| (Rejection::new(Reason::Internal), Face::default()));
-                rejection.into_response(&face)
+        // Taken apart in all cases: what others write as a whole does not decide then where the usual one lies.
+        let (head, body) = match self.project().state.project() {
+            StateProj::Forward { inner } => {
+                let (head, body) = ready!(inner.poll(cx))?.into_parts();
+                (head, ResponseBody::forward(body))
             }
-        }))
+            StateProj::Refuse { refusal } => answer(refusal.take()).into_parts(),
+        };
+        Poll::Ready(Ok(Response::from_parts(head, body)))
     }
+}
+
+#[cold]
+fn answer<B: Body>(refusal: Option<(Rejection, Face)>) -> Response<ResponseBody<B>> {
+    // Polled again after it was ready, which no caller may do, it still answers.
+    let (rejection, face) = refusal.unwrap_or_else(|| (Rejection::new(Reason::Internal), Face::default()));
+    rejection.into_response(&face)
 }

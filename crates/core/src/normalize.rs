@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::{
     Protocol, Reason, Rejection, RequestContext, ResponseBody, ServerLayer,
-    catch::catch,
+    catch::{catch, catch_or},
     phase,
     problem::{self, Style},
     replace::{Carried, carried, replace},
@@ -87,10 +87,10 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let context = RequestContext::of(&mut request);
-        let state = match catch(|| self.inner.call(request)) {
-            Ok(future) => State::Running { future },
-            Err(rejection) => State::Panicked { rejection: Some(rejection) },
-        };
+        let state = catch_or(
+            || State::Running { future: self.inner.call(request) },
+            |rejection| State::Panicked { rejection: Some(rejection) },
+        );
         NormalizeFuture { context, state }
     }
 }
@@ -122,14 +122,14 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let context = &*this.context;
         let rejection = match this.state.as_mut().project() {
-            StateProj::Running { future } => match catch(|| future.poll(cx)) {
-                Ok(polled) => {
-                    let response = ready!(polled)?;
-                    return Poll::Ready(Ok(normalize(response, this.context)));
-                }
+            StateProj::Running { future } => match catch(|| poll_normalized(future, cx, context)) {
+                Ok(polled) => return polled,
                 Err(rejection) => {
                     this.state.set(State::Panicked { rejection: None });
                     rejection
@@ -139,11 +139,35 @@ where
                 rejection.take().unwrap_or_else(|| Rejection::new(Reason::Internal))
             }
         };
-        this.context.event().record("panic", rejection.cause().unwrap_or_default().to_owned());
-        Poll::Ready(Ok(rejection.into_response(&this.context.face())))
+        Poll::Ready(Ok(answer_panic(rejection, context)))
     }
 }
 
+#[cold]
+fn answer_panic<B: Body>(rejection: Rejection, context: &RequestContext) -> Response<ResponseBody<B>> {
+    context.event().record("panic", rejection.cause().unwrap_or_default().to_owned());
+    rejection.into_response(&context.face())
+}
+
+#[inline(always)]
+fn poll_normalized<F, B, E>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+    context: &RequestContext,
+) -> Poll<Result<Response<ResponseBody<B>>, E>>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+{
+    let (head, body) = ready!(future.poll(cx))?.into_parts();
+    if head.status.as_u16() >= 400 || head.extensions.get::<Rejection>().is_some() {
+        return Poll::Ready(Ok(normalize(Response::from_parts(head, body), context)));
+    }
+    Poll::Ready(Ok(Response::from_parts(head, ResponseBody::forward(body))))
+}
+
+/// Apart, so that what most responses need is small enough to be part of the caller.
+#[inline(never)]
 fn normalize<B: Body>(response: Response<B>, context: &RequestContext) -> Response<ResponseBody<B>> {
     if let Some(Carried { rejection, is_stale }) = carried(&response, context) {
         return if is_stale {

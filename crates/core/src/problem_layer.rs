@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use crate::{
     ExtensionName, Face, Reason, Rejection, RequestContext, ResponseBody, ServerLayer,
-    catch::catch,
+    catch::{catch, catch_or},
     phase,
     problem::{self, Format, Style},
     replace::{Carried, carried, replace},
@@ -258,10 +258,10 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         let context = RequestContext::of(&mut request);
         let xml = self.settings.xml && problem::prefers_xml(request.headers());
-        let state = match catch(|| self.inner.call(request)) {
-            Ok(future) => State::Running { future },
-            Err(rejection) => State::Panicked { rejection: Some(rejection) },
-        };
+        let state = catch_or(
+            || State::Running { future: self.inner.call(request) },
+            |rejection| State::Panicked { rejection: Some(rejection) },
+        );
         ProblemFuture { refuser: Refuser { context, settings: Arc::clone(&self.settings), xml }, state }
     }
 }
@@ -297,11 +297,14 @@ where
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let refuser = &*this.refuser;
         let rejection = match this.state.as_mut().project() {
-            StateProj::Running { future } => match catch(|| future.poll(cx)) {
-                Ok(polled) => return Poll::Ready(Ok(this.refuser.restyle(ready!(polled)?))),
+            StateProj::Running { future } => match catch(|| refuser.poll_restyled(future, cx)) {
+                Ok(polled) => return polled,
                 Err(rejection) => {
                     this.state.set(State::Panicked { rejection: None });
                     rejection
@@ -311,7 +314,7 @@ where
                 rejection.take().unwrap_or_else(|| Rejection::new(Reason::Internal))
             }
         };
-        Poll::Ready(Ok(this.refuser.render(rejection, HeaderMap::new()).map(ResponseBody::full)))
+        Poll::Ready(Ok(refuser.answer(rejection)))
     }
 }
 
@@ -323,6 +326,30 @@ struct Refuser {
 }
 
 impl Refuser {
+    #[inline(always)]
+    fn poll_restyled<F, B, E>(
+        &self,
+        future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<ResponseBody<B>>, E>>
+    where
+        F: Future<Output = Result<Response<B>, E>>,
+        B: Body,
+    {
+        let (head, body) = ready!(future.poll(cx))?.into_parts();
+        if head.extensions.get::<Rejection>().is_some() {
+            return Poll::Ready(Ok(self.restyle(Response::from_parts(head, body))));
+        }
+        Poll::Ready(Ok(Response::from_parts(head, ResponseBody::forward(body))))
+    }
+
+    #[cold]
+    fn answer<B>(&self, rejection: Rejection) -> Response<ResponseBody<B>> {
+        self.render(rejection, HeaderMap::new()).map(ResponseBody::full)
+    }
+
+    /// Apart, so that what most responses need is small enough to be part of the caller.
+    #[inline(never)]
     fn restyle<B: Body>(&self, response: Response<B>) -> Response<ResponseBody<B>> {
         match carried(&response, &self.context) {
             Some(Carried { rejection, is_stale }) if is_stale || self.settings.restyles => {

@@ -108,17 +108,15 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Scoped<F> {
         context: Option<RequestContext>,
-        // Empty once it is done.
+        // Empty once its context is taken.
         #[pin]
         inner: Option<F>,
     }
 
     impl<F> PinnedDrop for Scoped<F> {
         fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
             if this.context.is_some() {
-                let _entered = Entered::new(this.context);
-                this.inner.set(None);
+                this.empty();
             }
         }
     }
@@ -144,24 +142,30 @@ impl<F> Scoped<F> {
         Self { context, inner: Some(inner) }
     }
 
-    /// Takes the context from a future that is done, for what follows it; `None` when it had none.
-    pub fn take_context(self: Pin<&mut Self>) -> Option<RequestContext> {
+    /// Takes the context from a future that is done, for what follows it; `None` when it had none. What the future
+    /// still holds is dropped.
+    pub fn take_context(mut self: Pin<&mut Self>) -> Option<RequestContext> {
+        self.as_mut().empty();
         self.project().context.take()
+    }
+
+    /// Drops the future within its scope.
+    fn empty(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let _entered = Entered::new(this.context);
+        this.inner.set(None);
     }
 }
 
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         let _entered = Entered::new(this.context);
-        let polled = this.inner.as_mut().as_pin_mut().expect("polled after completion").poll(cx);
-        if polled.is_ready() {
-            // What it still holds is dropped within the scope too.
-            this.inner.set(None);
-        }
-        polled
+        this.inner.as_pin_mut().expect("polled after completion").poll(cx)
     }
 }
 

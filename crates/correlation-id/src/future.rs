@@ -34,15 +34,17 @@ where
 {
     type Output = Result<Response<ScopedBody<B>>, E>;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut response = ready!(this.inner.as_mut().poll(cx))?;
+        let (mut head, body) = ready!(this.inner.as_mut().poll(cx))?.into_parts();
         let context = this.inner.take_context();
         if let Some(context) = &context {
             // For gRPC these are the leading metadata of an answer, and all there are of a Trailers-Only error.
-            stamp(response.headers_mut(), this.names, context);
-            compat::leave(response.extensions_mut(), context);
+            stamp(&mut head.headers, this.names, context);
+            compat::leave(&mut head.extensions, context);
         }
-        Poll::Ready(Ok(response.map(|body| ScopedBody::new(context, body))))
+        Poll::Ready(Ok(Response::from_parts(head, ScopedBody::new(context, body))))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bartizan_core::{Face, Rejection, ResponseBody, ResponseFuture};
-use http::{Request, Response};
+use http::{Request, Response, response::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -55,6 +55,7 @@ where
     S: Service<Request<B>>,
     K: KeySource,
 {
+    #[inline(always)]
     pub(crate) fn forward(inner: S::Future, offer: Offer) -> Self {
         Self { state: State::Answering { inner: ResponseFuture::forward(inner), offer } }
     }
@@ -95,29 +96,51 @@ where
 {
     type Output = Result<Response<ResponseBody<ResBody>>, S::Error>;
 
+    // A response is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            let (inner, offer) = match self.as_mut().project().state.project() {
-                StateProj::Answering { inner, offer } => {
-                    let mut answer = ready!(inner.poll(cx));
-                    if let (Ok(response), Some(nonce)) = (&mut answer, offer.take()) {
-                        response.headers_mut().insert(&DPOP_NONCE, nonce);
-                    }
-                    return Poll::Ready(answer);
+            if let StateProj::Answering { inner, offer } = self.as_mut().project().state.project() {
+                let (mut head, body) = ready!(inner.poll(cx))?.into_parts();
+                if offer.is_some() {
+                    head = offering(head, offer.take());
                 }
-                StateProj::Waiting { refresh, held } => {
-                    ready!(refresh.poll(cx));
-                    let Held { shared, mut service, mut request, presented } =
-                        *held.take().expect("it is taken once, when the wait is over");
-                    match shared.resume(&mut request, &presented) {
-                        Ok(offer) => (ResponseFuture::forward(service.call(request)), offer),
-                        Err(refused) => {
-                            (ResponseFuture::refuse(shared.refusal(&refused), Face::of(&request)), None)
-                        }
-                    }
-                }
-            };
-            self.as_mut().project().state.set(State::Answering { inner, offer });
+                return Poll::Ready(Ok(Response::from_parts(head, body)));
+            }
+            ready!(self.as_mut().poll_refresh(cx));
         }
     }
+}
+
+impl<S, ReqBody, ResBody, K, C> JwtFuture<S, ReqBody, K, C>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    K: KeySource,
+    C: ClaimsShape,
+{
+    /// Waits for the keys, and calls or refuses then. Apart, so that it is not in the way of those who need not wait.
+    #[inline(never)]
+    fn poll_refresh(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let StateProj::Waiting { refresh, held } = self.as_mut().project().state.project() else {
+            return Poll::Ready(());
+        };
+        ready!(refresh.poll(cx));
+        let Held { shared, mut service, mut request, presented } =
+            *held.take().expect("it is taken once, when the wait is over");
+        let (inner, offer) = match shared.resume(&mut request, &presented) {
+            Ok(offer) => (ResponseFuture::forward(service.call(request)), offer),
+            Err(refused) => (ResponseFuture::refuse(shared.refusal(&refused), Face::of(&request)), None),
+        };
+        self.project().state.set(State::Answering { inner, offer });
+        Poll::Ready(())
+    }
+}
+
+/// The head of a response that carries the nonce for the next proof.
+#[cold]
+fn offering(mut head: Parts, offer: Offer) -> Parts {
+    if let Some(nonce) = offer {
+        head.headers.insert(&DPOP_NONCE, nonce);
+    }
+    head
 }
