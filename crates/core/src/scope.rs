@@ -144,12 +144,14 @@ impl<F> Scoped<F> {
 
     /// Takes the context from a future that is done, for what follows it; `None` when it had none. What the future
     /// still holds is dropped.
+    #[inline]
     pub fn take_context(mut self: Pin<&mut Self>) -> Option<RequestContext> {
         self.as_mut().empty();
         self.project().context.take()
     }
 
     /// Drops the future within its scope.
+    #[inline]
     fn empty(self: Pin<&mut Self>) {
         let mut this = self.project();
         let _entered = Entered::new(this.context);

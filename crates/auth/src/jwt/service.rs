@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Face, RequestContext, ResponseBody};
+use bartizan_core::{Face, Principal, RequestContext, ResponseBody};
 use http::{HeaderValue, Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -233,27 +233,29 @@ impl<K: KeySource, C: ClaimsShape> Shared<K, C> {
         may_wait: bool,
     ) -> Result<Offer, Unverified<K::Refresh>> {
         let token = bearer::token(value, scheme);
-        let mut offer = None;
-        let identified = self.identify(token, may_wait).and_then(|identity| {
-            // With each request, also of a token that was seen before.
-            match self.possession.check(&identity.confirmation, scheme, token, request, &self.settings) {
-                Ok(next) => {
-                    offer = next;
-                    Ok(identity)
-                }
-                Err(failure) => Err(Unverified::Refused {
-                    failure,
-                    id: identity.principal.credential_id().map(Into::into),
-                    retry_after: None,
-                }),
-            }
-        });
-        // Borrowed where an outer layer made it: a clone of its `Arc` is two more writes to shared memory.
-        let decided = match RequestContext::get(request.extensions()) {
-            Some(context) => self.conclude(identified, context),
-            None => self.conclude(identified, &RequestContext::of(request)),
+        let identity = match self.identify(token, may_wait) {
+            Ok(identity) => identity,
+            Err(unverified) => return Err(self.told(unverified, request)),
         };
-        let identity = decided?;
+        let refused = |failure| {
+            let id = identity.principal.credential_id().map(Into::into);
+            Unverified::Refused { failure, id, retry_after: None }
+        };
+        // With each request, also of a token that was seen before.
+        let offer =
+            match self.possession.check(&identity.confirmation, scheme, token, request, &self.settings) {
+                Ok(offer) => offer,
+                Err(failure) => return Err(self.told(refused(failure), request)),
+            };
+        // Borrowed where an outer layer made it: a clone of its `Arc` is two more writes to shared memory.
+        let is_let_pass = match RequestContext::get(request.extensions()) {
+            Some(context) => self.let_pass(&identity.principal, context),
+            None => self.let_pass(&identity.principal, &RequestContext::of(request)),
+        };
+        if !is_let_pass {
+            // Another layer authenticated somebody else: two credentials, two callers.
+            return Err(self.told(refused(Failure::Ambiguous), request));
+        }
         identity.claims.attach(request.extensions_mut());
         if let Some(name) = &self.settings.identity_header
             && let Ok(subject) = HeaderValue::from_bytes(identity.principal.subject().as_bytes())
@@ -267,31 +269,29 @@ impl<K: KeySource, C: ClaimsShape> Shared<K, C> {
         Ok(offer)
     }
 
-    fn conclude(
-        &self,
-        identified: Result<Identity<C>, Unverified<K::Refresh>>,
-        context: &RequestContext,
-    ) -> Result<Identity<C>, Unverified<K::Refresh>> {
-        let decided = identified.and_then(|identity| {
-            let principal = &identity.principal;
-            if context.set_principal(principal.clone()) || context.principal() == Some(principal) {
-                return Ok(identity);
-            }
-            // Another layer authenticated somebody else: two credentials, two callers.
-            let id = principal.credential_id().map(Into::into);
-            Err(Unverified::Refused { failure: Failure::Ambiguous, id, retry_after: None })
-        });
-        let telemetry = &self.settings.telemetry;
-        match &decided {
-            Ok(identity) => {
-                telemetry.decided(Some(context), Decision::Accepted, identity.principal.credential_id());
-            }
-            Err(Unverified::Refused { failure, id, .. }) => {
-                telemetry.decided(Some(context), Decision::Refused(*failure), id.as_deref());
-            }
-            Err(Unverified::Wait(_)) => {}
+    /// Sets the principal of a request, and tells of it; false if it has another.
+    #[inline]
+    fn let_pass(&self, principal: &Principal, context: &RequestContext) -> bool {
+        let is_known = context.set_principal(principal.clone()) || context.principal() == Some(principal);
+        if is_known {
+            let telemetry = &self.settings.telemetry;
+            telemetry.decided(Some(context), Decision::Accepted, principal.credential_id());
         }
-        decided
+        is_known
+    }
+
+    /// Tells of a token that is not accepted, unless that is still to be seen.
+    #[cold]
+    fn told<B>(
+        &self,
+        unverified: Unverified<K::Refresh>,
+        request: &mut Request<B>,
+    ) -> Unverified<K::Refresh> {
+        if let Unverified::Refused { failure, id, .. } = &unverified {
+            let context = RequestContext::of(request);
+            self.settings.telemetry.decided(Some(&context), Decision::Refused(*failure), id.as_deref());
+        }
+        unverified
     }
 
     /// What the token proves: remembered, or verified.
