@@ -157,10 +157,9 @@ static ORIGIN: LazyLock<Origin> =
 #[cfg(unix)]
 #[inline]
 fn system_nanos() -> u64 {
-    // Every system has it, and it starts at zero.
+    // Every system has it, it starts at zero, and neither part of it is ever negative.
     nix::time::ClockId::CLOCK_MONOTONIC.now().map_or(0, |time| {
-        let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
-        let nanos = u64::try_from(time.tv_nsec()).unwrap_or_default();
+        let (seconds, nanos) = (time.tv_sec() as u64, time.tv_nsec() as u64);
         seconds.wrapping_mul(1_000_000_000).wrapping_add(nanos)
     })
 }

@@ -39,6 +39,9 @@ pub enum GrpcWebFormat {
 /// What the types of gRPC begin with.
 const GRPC: &[u8; 16] = b"application/grpc";
 
+/// In a head of so many fields, going through the names takes less than looking up one that is not there.
+const SHORT: usize = 8;
+
 impl Protocol {
     /// The protocol of `request`.
     #[inline]
@@ -49,6 +52,9 @@ impl Protocol {
     /// The protocol of a request with these headers.
     #[inline]
     pub fn from_headers(headers: &HeaderMap) -> Self {
+        if headers.keys_len() <= SHORT && headers.keys().all(|name| *name != header::CONTENT_TYPE) {
+            return Self::Http;
+        }
         headers
             .get(header::CONTENT_TYPE)
             .map_or(Self::Http, |value| Self::from_content_type(value.as_bytes()))
@@ -158,6 +164,13 @@ mod tests {
             ("", Protocol::Http),
         ] {
             assert_eq!(Protocol::from_content_type(value.as_bytes()), expected, "{value}");
+            for others in [0, 1, SHORT - 1, SHORT, 3 * SHORT] {
+                let other = |index| (format!("x-{index}").parse().unwrap(), HeaderValue::from_static("x"));
+                let mut headers: HeaderMap = (0..others).map(other).collect();
+                assert_eq!(Protocol::from_headers(&headers), Protocol::Http, "{others} others");
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+                assert_eq!(Protocol::from_headers(&headers), expected, "{value} after {others} others");
+            }
         }
         assert_eq!(Protocol::from_headers(&HeaderMap::new()), Protocol::Http);
     }
