@@ -113,6 +113,12 @@ impl RequestEvent {
         self.facts().record(name, fact);
     }
 
+    /// Forgets it all, but keeps the room that most requests need.
+    pub(crate) fn clear(&mut self) {
+        *self.enabled.get_mut() = false;
+        self.facts.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Shows the facts, in the order in which they were first recorded.
     pub fn read<T>(&self, read: impl FnOnce(&[(&'static str, Fact)]) -> T) -> T {
         read(&self.facts().list)
@@ -150,6 +156,14 @@ impl EventFacts {
             self.list.push((name, fact));
         }
         self.lengths |= length;
+    }
+
+    fn clear(&mut self) {
+        if self.list.capacity() > Self::USUAL_FACTS {
+            self.list = Vec::new();
+        }
+        self.list.clear();
+        self.lengths = 0;
     }
 
     /// Apart, so that what most facts need is small enough to be part of the caller.

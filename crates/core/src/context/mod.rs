@@ -6,6 +6,7 @@ mod deadline;
 mod id;
 mod principal;
 mod route;
+mod spare;
 mod trace;
 
 use std::{
@@ -70,15 +71,58 @@ struct Inner {
     event: RequestEvent,
 }
 
+impl Inner {
+    /// Drops all that was set: but for what each request sets, it is as good as new.
+    fn clear(&mut self) {
+        // Named one by one, so that none is forgotten.
+        let Self {
+            protocol: _,
+            head: _,
+            http1: _,
+            retry,
+            request_id,
+            correlation_id,
+            trace,
+            baggage,
+            principal,
+            client_addr,
+            route,
+            unrouted,
+            deadline,
+            arrived: _,
+            finished,
+            event,
+        } = self;
+        // Where nothing was set, a look is enough: to write a new one over it all takes longer.
+        request_id.take();
+        correlation_id.take();
+        trace.take();
+        baggage.take();
+        principal.take();
+        client_addr.take();
+        route.take();
+        *retry.get_mut() = false;
+        *unrouted.get_mut() = false;
+        *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        *finished.get_mut() = 0;
+        event.clear();
+    }
+}
+
 impl RequestContext {
     /// The context of `request`, inserted if it has none yet.
     #[inline]
     pub fn of<B>(request: &mut Request<B>) -> Self {
-        if let Some(context) = Self::get(request.extensions()) {
-            return context.clone();
+        match Self::get(request.extensions()) {
+            Some(context) => context.clone(),
+            None => Self::begin(request),
         }
-        // Made where it stays: an `Arc::new` would copy it there.
-        let mut inner = Arc::<Inner>::default();
+    }
+
+    /// Apart, because most layers find one.
+    #[inline(never)]
+    fn begin<B>(request: &mut Request<B>) -> Self {
+        let mut inner = spare::take();
         let head = Arc::get_mut(&mut inner).expect("nobody else has it yet");
         head.protocol = Protocol::of(request);
         head.head = request.method() == Method::HEAD;
@@ -91,6 +135,15 @@ impl RequestContext {
         let context = Self(inner);
         request.extensions_mut().insert(context.clone());
         context
+    }
+
+    /// Keeps the memory for a later request, if this is the last that holds on to it.
+    #[inline(never)]
+    fn end(&mut self) {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.clear();
+            spare::keep(&mut self.0);
+        }
     }
 
     /// The context that a layer further out inserted, if one did.
@@ -202,6 +255,12 @@ impl RequestContext {
         self.0.route.get().or_else(unrouted)
     }
 
+    /// The name of the route; [`MatchedRoute::OTHER`] without one.
+    #[inline]
+    pub fn route_name(&self) -> &str {
+        self.0.route.get().map_or(MatchedRoute::OTHER, MatchedRoute::as_str)
+    }
+
     /// Sets the route, for a layer that knows the service's paths; false if a router told it, or another layer. It
     /// takes the place of a reading that found none.
     pub fn set_route(&self, route: MatchedRoute) -> bool {
@@ -214,7 +273,10 @@ impl RequestContext {
         if let Some(known) = self.route() {
             return known;
         }
-        match MatchedRoute::found(self.0.protocol, request) {
+        // Where only the context itself is, nobody left a route.
+        let is_alone = request.extensions().len() <= 1 && !self.0.protocol.is_grpc();
+        let found = if is_alone { None } else { MatchedRoute::found(self.0.protocol, request) };
+        match found {
             Some(route) => self.0.route.get_or_init(|| route),
             None => {
                 self.0.unrouted.store(true, Relaxed);
@@ -266,6 +328,15 @@ impl RequestContext {
     }
 }
 
+impl Drop for RequestContext {
+    #[inline]
+    fn drop(&mut self) {
+        if Arc::strong_count(&self.0) == 1 {
+            self.end();
+        }
+    }
+}
+
 impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestContext")
@@ -294,6 +365,70 @@ mod tests {
         assert!(context.set_principal(Principal::service("first").build()));
         assert!(!context.set_principal(Principal::service("second").build()));
         assert_eq!(RequestContext::of(&mut request).principal().unwrap().subject(), "first");
+    }
+
+    #[test]
+    fn nothing_of_a_request_is_left_in_the_memory_that_the_next_one_takes_over() {
+        let mut request =
+            Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
+        let context = RequestContext::of(&mut request);
+        let memory = Arc::as_ptr(&context.0);
+        let (id, owned) = ("i".repeat(64), || RequestId::new("i".repeat(64)).unwrap());
+        let template = Arc::<str>::from("/secret");
+        assert!(context.set_request_id(owned()) && context.set_correlation_id(owned().into()));
+        let (trace, span) = (TraceId::new([1; 16]).unwrap(), SpanId::new([2; 8]).unwrap());
+        assert!(context.set_trace(TraceContext::new(trace, span, 1)));
+        assert!(context.set_baggage(Baggage::new([("key", &id)]).unwrap()));
+        assert!(context.set_principal(Principal::service("billing").build()));
+        assert!(context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into())));
+        assert!(context.set_route(MatchedRoute::template(Arc::clone(&template))));
+        context.route_of(&Request::new(()));
+        context.0.unrouted.store(true, Relaxed);
+        context.set_retry();
+        context.tighten_deadline(Deadline::at(Clock::system().now()));
+        assert!(context.finished(&Clock::system()) > 0);
+        context.event().enable();
+        for name in (0..20).map(|index| &*Box::leak(format!("fact_{index}").into_boxed_str())) {
+            context.event().record(name, id.clone());
+        }
+        drop(context);
+        assert_eq!(Arc::strong_count(&template), 2, "one is left");
+        drop(request);
+        assert_eq!(Arc::strong_count(&template), 1, "dropped with the last, not with the next");
+
+        let next = RequestContext::of(&mut Request::new(()));
+        assert_eq!(Arc::as_ptr(&next.0), memory, "taken over");
+        assert_eq!((next.request_id(), next.correlation_id(), next.trace()), (None, None, None));
+        assert!(next.baggage().is_none() && next.principal().is_none() && next.client_addr().is_none());
+        assert!(next.route().is_none() && next.route_name() == "_OTHER" && !next.is_retry());
+        assert_eq!((next.deadline(), next.protocol()), (None, Protocol::Http));
+        assert_eq!(next.0.finished.load(Relaxed), 0);
+        assert!(!next.event().is_enabled() && next.event().read(<[_]>::is_empty));
+        assert!(next.set_request_id(owned()), "and all of it can be set again");
+    }
+
+    #[test]
+    fn a_thread_keeps_no_more_than_a_few_contexts_and_each_for_one_request() {
+        let contexts = || (0..40).map(|_| RequestContext::of(&mut Request::new(()))).collect::<Vec<_>>();
+        let pointers = |contexts: &[RequestContext]| {
+            contexts.iter().map(|context| Arc::as_ptr(&context.0)).collect::<std::collections::HashSet<_>>()
+        };
+        for _ in 0..3 {
+            let held = contexts();
+            assert_eq!(pointers(&held).len(), 40);
+            drop(held);
+            assert_eq!(spare::count(), 16);
+        }
+        // One that another thread drops is kept there, and goes with that thread.
+        let last = contexts();
+        assert_eq!(spare::count(), 0);
+        std::thread::spawn(move || {
+            drop(last);
+            assert_eq!(spare::count(), 16);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(spare::count(), 0);
     }
 
     #[test]

@@ -1,0 +1,47 @@
+//! The memory of contexts that are done with, for those of later requests.
+
+use std::{cell::RefCell, mem, sync::Arc};
+
+use super::Inner;
+
+/// How many each thread keeps: together they are smaller than 16 KiB.
+const MOST: usize = 16;
+
+/// What a thread keeps.
+struct Spares {
+    kept: RefCell<Vec<Arc<Inner>>>,
+    /// Stands for one that is kept, in the context that is dropped.
+    nobody: Arc<Inner>,
+}
+
+thread_local!(static SPARES: Spares = Spares {
+    // All the room at once, so that no request pays for it where it ends.
+    kept: RefCell::new(Vec::with_capacity(MOST)),
+    nobody: Arc::default(),
+});
+
+/// An empty one, that nobody else has.
+#[inline]
+pub(super) fn take() -> Arc<Inner> {
+    let kept = SPARES.try_with(|spares| spares.kept.try_borrow_mut().ok()?.pop());
+    // A thread that is being torn down keeps none.
+    kept.ok().flatten().unwrap_or_default()
+}
+
+/// Keeps `inner`, which is empty and which nobody else has, if there is room for it.
+#[inline]
+pub(super) fn keep(inner: &mut Arc<Inner>) {
+    let _ = SPARES.try_with(|spares| {
+        if let Ok(mut kept) = spares.kept.try_borrow_mut()
+            && kept.len() < MOST
+        {
+            kept.push(mem::replace(inner, Arc::clone(&spares.nobody)));
+        }
+    });
+}
+
+/// How many this thread keeps now.
+#[cfg(test)]
+pub(super) fn count() -> usize {
+    SPARES.with(|spares| spares.kept.borrow().len())
+}
