@@ -1,7 +1,7 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Place, Rejection, RequestContext};
-use http::{Request, StatusCode};
+use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Place, RequestContext};
+use http::Request;
 use metrics::{Histogram, Recorder};
 
 use crate::{
@@ -10,6 +10,8 @@ use crate::{
     series::{HttpSeries, MethodLabel, RpcSeries},
     telemetry::OTHER,
 };
+
+const NANOS_PER_SECOND: f64 = 1e9;
 
 /// One request that is being measured.
 ///
@@ -26,16 +28,9 @@ pub struct Call {
     settled: bool,
 }
 
-/// How it ended.
-struct End<'a> {
-    ending: Ending,
-    status: Option<StatusCode>,
-    grpc: Option<GrpcCode>,
-    bytes: u64,
-    rejection: Option<&'a Rejection>,
-}
-
 impl Call {
+    // As part of its one caller it is made where it stays.
+    #[inline(always)]
     pub(crate) fn begin<B>(shared: Arc<Shared>, context: RequestContext, request: &Request<B>) -> Self {
         context.route_of(request);
         let place = shared.handles.place(Handles::new);
@@ -59,53 +54,61 @@ impl Call {
         self.shared.handles.at(self.place?)
     }
 
-    fn settle(&mut self, end: &End<'_>) {
+    /// Never observed: the inner service panicked before it gave a future.
+    #[cold]
+    #[inline(never)]
+    fn abandon(&mut self) {
+        self.settle(&Outcome::without_response(Ending::Panic));
+    }
+
+    #[inline]
+    fn settle(&mut self, outcome: &Outcome) {
         self.settled = true;
         let finished = self.context.finished(&self.shared.clock);
-        let seconds = Duration::from_nanos(finished.saturating_sub(self.started)).as_secs_f64();
+        let seconds = finished.saturating_sub(self.started) as f64 / NANOS_PER_SECOND;
         let mut known = None;
         if let Some(handles) = self.handles() {
             handles.active.decrement(1.0);
-            known = self.known_series(handles, end);
+            known = self.known_series(handles, outcome);
         }
         if let Some(histogram) = known {
             histogram.record(seconds);
         }
         // Almost every request is of a series that the recorder knows, and no refusal.
-        if known.is_none() || end.rejection.is_some() {
-            self.record_rest(end, known.is_none().then_some(seconds));
+        if known.is_none() || outcome.rejection.is_some() {
+            self.record_rest(outcome, known.is_none().then_some(seconds));
         }
     }
 
     /// The histogram of the series, if there is one already.
     #[inline]
-    fn known_series<'h>(&self, handles: &'h Handles, end: &End<'_>) -> Option<&'h Histogram> {
-        let name = self.context.route().map_or(OTHER, MatchedRoute::as_str);
+    fn known_series<'h>(&self, handles: &'h Handles, outcome: &Outcome) -> Option<&'h Histogram> {
+        let name = self.context.route_name();
         let (histograms, variant) = if self.context.protocol().is_grpc() {
-            (&handles.rpc, Self::rpc_series(end).variant())
+            (&handles.rpc, Self::rpc_series(outcome).variant())
         } else {
-            (&handles.http, self.http_series(end).variant())
+            (&handles.http, self.http_series(outcome).variant())
         };
         histograms.find(name, variant)
     }
 
-    fn http_series(&self, end: &End<'_>) -> HttpSeries {
-        HttpSeries { method: self.method, status: end.status, ending: end.ending }
+    fn http_series(&self, outcome: &Outcome) -> HttpSeries {
+        HttpSeries { method: self.method, status: outcome.status, ending: outcome.ending }
     }
 
-    fn rpc_series(end: &End<'_>) -> RpcSeries {
-        RpcSeries { status: end.grpc, ending: end.ending }
+    fn rpc_series(outcome: &Outcome) -> RpcSeries {
+        RpcSeries { status: outcome.grpc, ending: outcome.ending }
     }
 
     /// Records the duration, if it is the first of its series, and the refusal: with the recorder in force now,
     /// since handles can be had of no other.
     #[inline(never)]
-    fn record_rest(&self, end: &End<'_>, seconds: Option<f64>) {
+    fn record_rest(&self, outcome: &Outcome, seconds: Option<f64>) {
         self.shared.handles.with(Handles::new, |handles, recorder| {
             if let Some(seconds) = seconds {
-                self.record_new(handles, recorder, end, seconds);
+                self.record_new(handles, recorder, outcome, seconds);
             }
-            if let Some(rejection) = end.rejection {
+            if let Some(rejection) = &outcome.rejection {
                 handles.count_rejection(recorder, rejection);
             }
         });
@@ -113,14 +116,13 @@ impl Call {
 
     /// Records the first of a series.
     #[cold]
-    fn record_new(&self, handles: &Handles, recorder: &dyn Recorder, end: &End<'_>, seconds: f64) {
-        let route = self.context.route();
-        let name = route.map_or(OTHER, MatchedRoute::as_str);
+    fn record_new(&self, handles: &Handles, recorder: &dyn Recorder, outcome: &Outcome, seconds: f64) {
+        let (route, name) = (self.context.route(), self.context.route_name());
         if self.context.protocol().is_grpc() {
-            let name = if route.is_some_and(|route| self.is_known(route, end)) { name } else { OTHER };
-            handles.record_new_rpc(recorder, name, Self::rpc_series(end), seconds);
+            let name = if route.is_some_and(|route| self.is_known(route, outcome)) { name } else { OTHER };
+            handles.record_new_rpc(recorder, name, Self::rpc_series(outcome), seconds);
         } else {
-            handles.record_new_http(recorder, name, self.http_series(end), seconds);
+            handles.record_new_http(recorder, name, self.http_series(outcome), seconds);
         }
     }
 
@@ -128,12 +130,13 @@ impl Call {
     ///
     /// The proof is an answer that only the method itself gives: success, or a message. Errors prove nothing:
     /// what stands before the methods, an interceptor of tonic's say, gives them for any name.
-    fn is_known(&self, route: &MatchedRoute, end: &End<'_>) -> bool {
+    fn is_known(&self, route: &MatchedRoute, outcome: &Outcome) -> bool {
         let known = &self.shared.known;
         if !route.is_claimed() || known.contains(route.as_str()) {
             return true;
         }
-        let answered = end.rejection.is_none() && (end.grpc == Some(GrpcCode::Ok) || end.bytes > 0);
+        let answered =
+            outcome.rejection.is_none() && (outcome.grpc == Some(GrpcCode::Ok) || outcome.bytes > 0);
         answered && known.learn(route.as_str())
     }
 }
@@ -141,21 +144,15 @@ impl Call {
 impl Observer for Call {
     #[inline]
     fn on_end(mut self, outcome: Outcome) {
-        self.settle(&End {
-            ending: outcome.ending,
-            status: outcome.status,
-            grpc: outcome.grpc,
-            bytes: outcome.bytes,
-            rejection: outcome.rejection.as_ref(),
-        });
+        self.settle(&outcome);
     }
 }
 
 impl Drop for Call {
+    #[inline]
     fn drop(&mut self) {
         if !self.settled {
-            // Never observed: the inner service panicked before it gave a future.
-            self.settle(&End { ending: Ending::Panic, status: None, grpc: None, bytes: 0, rejection: None });
+            self.abandon();
         }
     }
 }

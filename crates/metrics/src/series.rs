@@ -15,6 +15,7 @@ const METHODS: [&str; 10] =
 pub(crate) struct MethodLabel(u8);
 
 impl MethodLabel {
+    #[inline]
     pub(crate) fn of(method: &Method) -> Self {
         let index = match *method {
             Method::GET => 0,
