@@ -3,7 +3,7 @@
 use std::{any::Any, cell::Cell, fmt, ops::Deref, str::FromStr};
 
 use bartizan_core::{Protocol, RequestContext};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 /// The head of a call's request, as the first attempt sent it.
 ///
@@ -73,11 +73,9 @@ impl RequestHead {
         self.target.authority = self.text.len();
         self.text.push_str(uri.path_and_query().map_or("", |path| path.as_str()));
         keep_fields(request.headers(), &mut self.fields);
-        // A look-up takes longer than to look at a few names.
-        let has_type = self.fields.iter().any(|(name, _)| *name == header::CONTENT_TYPE);
         self.method = request.method().clone();
         self.version = request.version();
-        self.protocol = if has_type { Protocol::of(request) } else { Protocol::default() };
+        self.protocol = Protocol::of(request);
         let extensions = request.extensions();
         self.extensions = match (extensions.len(), RequestContext::get(extensions)) {
             (0, _) => Kept::Nothing,
@@ -318,6 +316,8 @@ impl Spare {
 
 #[cfg(test)]
 mod tests {
+    use http::header;
+
     use super::*;
 
     #[derive(Clone, Debug, PartialEq)]
