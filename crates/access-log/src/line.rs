@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use bartizan_core::{Ending, Fact, MatchedRoute, Principal, Rejection, RequestContext};
+use bartizan_core::{Ending, Fact, MatchedRoute, Outcome, Principal, Rejection, RequestContext};
 use http::Version;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     hash::push_hex,
     json::{JsonLine, key, push_display},
     layer::Settings,
-    record::{End, Head},
+    record::Head,
     severity::Severity,
     timestamp,
 };
@@ -21,7 +21,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) context: &'a RequestContext,
     pub(crate) head: &'a Head,
-    pub(crate) end: &'a End<'a>,
+    pub(crate) outcome: &'a Outcome,
     pub(crate) severity: Severity,
     /// Since 1970 began.
     pub(crate) at: Duration,
@@ -61,7 +61,7 @@ impl Entry<'_> {
         if let Some(path) = &self.head.path {
             line.text(key!("url.path": text), path.path());
         }
-        if let Some(rejection) = self.end.rejection {
+        if let Some(rejection) = &self.outcome.rejection {
             write_rejection(&mut line, rejection);
         }
         self.facts(&mut line);
@@ -70,10 +70,10 @@ impl Entry<'_> {
 
     /// What became of it, in a word.
     fn result(&self) -> &str {
-        match (self.end.grpc, &self.end.status) {
+        match (self.outcome.grpc, &self.outcome.status) {
             (Some(code), _) => code.as_str(),
             (None, Some(status)) => status.as_str(),
-            (None, None) => self.end.ending.as_str(),
+            (None, None) => self.outcome.ending.as_str(),
         }
     }
 
@@ -113,19 +113,19 @@ impl Entry<'_> {
 
     #[inline]
     fn response<N: Names>(&self, line: &mut JsonLine<'_>) {
-        if let Some(status) = self.end.status {
+        if let Some(status) = self.outcome.status {
             line.member(key!("http.response.status_code"), |value| value.unsigned(status.as_u16()));
         }
-        if let Some(code) = self.end.grpc {
+        if let Some(code) = self.outcome.grpc {
             line.plain(key!("rpc.status_code": text), code.as_str().as_bytes());
         }
         N::duration(line, self.took);
-        match self.end.ending {
+        match self.outcome.ending {
             Ending::Completed => line.constant(key!("outcome": "completed")),
             ending => line.plain(key!("outcome": text), ending.as_str().as_bytes()),
         }
-        N::outcome(line, self.severity, self.end.ending);
-        line.member(N::BYTES, |value| value.unsigned(self.end.bytes));
+        N::outcome(line, self.severity, self.outcome.ending);
+        line.member(N::BYTES, |value| value.unsigned(self.outcome.bytes));
     }
 
     #[inline]
@@ -311,21 +311,18 @@ mod tests {
             let rejection = self.cause.as_ref().map(|cause| {
                 Rejection::new(Reason::Internal).with_cause(cause.repeat(usize::from(self.repeat) * 4))
             });
-            let end = End {
-                ending: Ending::Completed,
-                status: self.status.and_then(|status| StatusCode::from_u16(status).ok()),
-                grpc: None,
-                bytes: self.took,
-                rejection: rejection.as_ref(),
-            };
+            let mut outcome = Outcome::without_response(Ending::Completed);
+            outcome.status = self.status.and_then(|status| StatusCode::from_u16(status).ok());
+            outcome.bytes = self.took;
+            outcome.rejection = rejection;
             let head =
                 Head { method: "GET", version: Version::HTTP_11, path: self.path.parse().ok().map(Box::new) };
             let entry = Entry {
                 settings: &settings,
                 context: &self.context(),
                 head: &head,
-                end: &end,
-                severity: Severity::of(&end),
+                outcome: &outcome,
+                severity: Severity::of(&outcome),
                 at: Duration::from_nanos(self.took),
                 took: Duration::from_micros(self.took),
             };

@@ -1,7 +1,7 @@
 use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Ending, GrpcCode, Observer, Outcome, Rejection, RequestContext};
-use http::{Method, Request, StatusCode, Version, uri::PathAndQuery};
+use bartizan_core::{Ending, Observer, Outcome, RequestContext};
+use http::{Method, Request, Version, uri::PathAndQuery};
 
 use crate::{layer::Shared, line::Entry, severity::Severity};
 
@@ -31,16 +31,9 @@ pub(crate) struct Head {
     pub(crate) path: Option<Box<PathAndQuery>>,
 }
 
-/// How it ended.
-pub(crate) struct End<'a> {
-    pub(crate) ending: Ending,
-    pub(crate) status: Option<StatusCode>,
-    pub(crate) grpc: Option<GrpcCode>,
-    pub(crate) bytes: u64,
-    pub(crate) rejection: Option<&'a Rejection>,
-}
-
 impl Record {
+    // As part of its one caller it is made where it stays.
+    #[inline(always)]
     pub(crate) fn begin<B>(shared: &Arc<Shared>, context: RequestContext, request: &Request<B>) -> Self {
         context.event().enable();
         context.route_of(request);
@@ -58,16 +51,16 @@ impl Record {
         }
     }
 
-    fn settle(&mut self, end: &End<'_>) {
+    fn settle(&mut self, outcome: &Outcome) {
         self.settled = true;
         let settings = &self.shared.settings;
         let finished = self.context.finished(&settings.clock);
-        let severity = Severity::of(end);
+        let severity = Severity::of(outcome);
         let entry = Entry {
             settings,
             context: &self.context,
             head: &self.head,
-            end,
+            outcome,
             severity,
             at: settings.clock.since_1970(),
             took: Duration::from_nanos(finished.saturating_sub(self.started)),
@@ -83,13 +76,7 @@ impl Record {
 
 impl Observer for Record {
     fn on_end(mut self, outcome: Outcome) {
-        self.settle(&End {
-            ending: outcome.ending,
-            status: outcome.status,
-            grpc: outcome.grpc,
-            bytes: outcome.bytes,
-            rejection: outcome.rejection.as_ref(),
-        });
+        self.settle(&outcome);
     }
 }
 
@@ -97,7 +84,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if !self.settled {
             // Never observed: the inner service panicked before it gave a future.
-            self.settle(&End { ending: Ending::Panic, status: None, grpc: None, bytes: 0, rejection: None });
+            self.settle(&Outcome::without_response(Ending::Panic));
         }
     }
 }

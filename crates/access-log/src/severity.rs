@@ -1,6 +1,4 @@
-use bartizan_core::{Ending, GrpcCode};
-
-use crate::record::End;
+use bartizan_core::{Ending, GrpcCode, Outcome};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,14 +12,14 @@ pub(crate) enum Severity {
 }
 
 impl Severity {
-    pub(crate) fn of(end: &End<'_>) -> Self {
-        let failed = matches!(end.ending, Ending::BodyError | Ending::ServiceError | Ending::Panic)
-            || end.status.is_some_and(|status| status.is_server_error())
-            || end.grpc.is_some_and(GrpcCode::is_server_error);
-        let odd = end.ending != Ending::Completed
-            || end.rejection.is_some()
-            || end.status.is_some_and(|status| status.is_client_error())
-            || end.grpc.is_some_and(|code| code != GrpcCode::Ok);
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        let failed = matches!(outcome.ending, Ending::BodyError | Ending::ServiceError | Ending::Panic)
+            || outcome.status.is_some_and(|status| status.is_server_error())
+            || outcome.grpc.is_some_and(GrpcCode::is_server_error);
+        let odd = outcome.ending != Ending::Completed
+            || outcome.rejection.is_some()
+            || outcome.status.is_some_and(|status| status.is_client_error())
+            || outcome.grpc.is_some_and(|code| code != GrpcCode::Ok);
         match (failed, odd) {
             (true, _) => Self::Error,
             (false, true) => Self::Warn,
