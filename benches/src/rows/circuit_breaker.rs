@@ -21,7 +21,7 @@ const OPEN: &str = "circuit breaker, open";
 
 pub(super) fn rows() -> Vec<Scenario> {
     vec![
-        Scenario::ours(CLOSED, Some(Budget::new(300, 0).not_met_yet(650, 0)), closed),
+        Scenario::ours(CLOSED, Some(Budget::new(300, 0).not_met_yet(510, 0)), closed),
         Scenario::peer(CLOSED, "tower-resilience, count window", tower_resilience),
         Scenario::peer(CLOSED, "failsafe", failsafe),
         Scenario::peer(CLOSED, "recloser", recloser),
