@@ -176,12 +176,12 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
 /// not ready to be probed.
 #[cold]
 fn still_open(slot: &Slot) -> Refused {
-    let snapshot = slot.breaker.snapshot(slot.common.settings.clock.now());
-    let retry_after = match snapshot.state {
+    let (state, remaining) = slot.breaker.remaining(slot.common.settings.clock.now());
+    let retry_after = match state {
         State::ForcedOpen => slot.common.settings.policy.open_time,
-        _ => snapshot.remaining.unwrap_or_default().max(Duration::from_secs(1)),
+        _ => remaining.unwrap_or_default().max(Duration::from_secs(1)),
     };
-    Refused { state: snapshot.state, retry_after }
+    Refused { state, retry_after }
 }
 
 #[cold]

@@ -269,6 +269,13 @@ impl Breaker {
         }
     }
 
+    /// The state, and what is left of the open time. A [`snapshot`](Self::snapshot) adds up the window too.
+    pub(crate) fn remaining(&self, now: Instant) -> (State, Option<Duration>) {
+        let away = self.away.lock();
+        let state = self.state();
+        (state, (state == State::Open).then(|| away.until.saturating_duration_since(now)))
+    }
+
     /// What is known at `now`.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         let away = self.away.lock();

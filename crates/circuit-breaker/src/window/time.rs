@@ -12,10 +12,7 @@ use crate::sync::{AtomicU64, Ordering::SeqCst, stripe, stripes};
 #[derive(Debug)]
 pub(crate) struct TimeWindow {
     bucket_nanos: u64,
-    buckets: u64,
-    /// Of how many buckets each ring is, less one: a power of two, so that no place in it is found by a division.
-    ring_mask: u64,
-    ring_bits: u32,
+    buckets: usize,
     /// One ring after the other.
     counters: Box<[Bucket]>,
     stripe_mask: usize,
@@ -125,14 +122,12 @@ impl Counter {
 
 impl TimeWindow {
     pub(super) fn new(bucket: Duration, buckets: u32) -> Self {
-        let (ring, stripes) = (buckets.next_power_of_two(), stripes());
+        let (buckets, stripes) = (buckets as usize, stripes());
         let new = || Bucket { calls: Counter::new(), failures: Counter::new(), slow: Counter::new() };
         Self {
             bucket_nanos: u64::try_from(bucket.as_nanos()).unwrap_or(u64::MAX).max(1),
-            buckets: buckets.into(),
-            ring_mask: u64::from(ring) - 1,
-            ring_bits: ring.trailing_zeros(),
-            counters: (0..ring as usize * stripes).map(|_| new()).collect(),
+            buckets,
+            counters: (0..buckets * stripes).map(|_| new()).collect(),
             stripe_mask: stripes - 1,
         }
     }
@@ -141,9 +136,8 @@ impl TimeWindow {
     #[inline]
     fn bucket(&self, generation: u64, nanos: u64) -> Option<(&Bucket, Stamp)> {
         let tick = nanos / self.bucket_nanos;
-        // Less than a hundred or so.
-        let place = (tick & self.ring_mask) as usize;
-        let bucket = self.counters.get(((stripe() & self.stripe_mask) << self.ring_bits) + place)?;
+        let place = usize::try_from(tick % self.buckets as u64).unwrap_or_default();
+        let bucket = self.counters.get((stripe() & self.stripe_mask) * self.buckets + place)?;
         Some((bucket, Stamp::new(generation, tick)))
     }
 
@@ -171,8 +165,9 @@ impl TimeWindow {
 
     pub(super) fn totals(&self, generation: u64, nanos: u64) -> Totals {
         let now = Stamp::new(generation, nanos / self.bucket_nanos);
+        let buckets = self.buckets as u64;
         let sum = |counter: fn(&Bucket) -> &Counter| {
-            self.counters.iter().map(|bucket| counter(bucket).read(now, self.buckets)).sum()
+            self.counters.iter().map(|bucket| counter(bucket).read(now, buckets)).sum()
         };
         let failures = sum(|bucket| &bucket.failures);
         let slow = sum(|bucket| &bucket.slow);
