@@ -11,7 +11,7 @@ use std::{
 };
 
 use bartizan_auth::{BearerLayer, ClientCredentials, ClientTokens};
-use bartizan_core::{Clock, Reason, Rejection, TimeSource};
+use bartizan_core::{Clock, Reason, Rejection, RequestContext, TimeSource};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
@@ -315,13 +315,32 @@ async fn aut_08_without_a_token_the_answer_is_503_with_retry_after() {
     // Within the pause nobody asks.
     assert_eq!(status(&client, get(API)).await, 503);
     assert_eq!(endpoint.count(), 1);
-    let grpc = Request::post(API).header("content-type", "application/grpc").body(Empty::default()).unwrap();
-    let response = client.clone().oneshot(grpc).await.unwrap();
+    let response = client.clone().oneshot(grpc_call()).await.unwrap();
     assert_eq!(response.headers()["grpc-status"], "14");
 
     *endpoint.fails.lock().unwrap() = None;
     advance(Duration::from_secs(2)).await;
     assert_eq!(status(&client, get(API)).await, 200);
+}
+
+/// A call of gRPC, made for a request that is none.
+fn grpc_call() -> Request<Empty<Bytes>> {
+    let mut call =
+        Request::post(API).header("content-type", "application/grpc").body(Empty::default()).unwrap();
+    call.extensions_mut().insert(RequestContext::of(&mut Request::new(())));
+    call
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_02_a_call_that_waited_in_vain_is_refused_in_its_own_protocol() {
+    let (endpoint, server) = (Endpoint::new(), Server::default());
+    endpoint.hold();
+    let client = server.behind::<_, _, Empty<Bytes>, _>(&endpoint.layer());
+    let refused = client.oneshot(grpc_call()).await.unwrap();
+    assert_eq!(
+        (refused.status(), &refused.headers()["grpc-status"]),
+        (StatusCode::OK, &"14".parse().unwrap())
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,9 +168,9 @@ mod enabled {
 
 #[cfg(not(feature = "metrics"))]
 mod disabled {
-    use bartizan_core::RecorderChoice;
-
     use std::time::Duration;
+
+    use bartizan_core::RecorderChoice;
 
     use super::Outcome;
 

@@ -1,6 +1,10 @@
 //! A call that was let through, until its response has ended.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 use bartizan_core::{Ending, Observer, Outcome};
 use http::response::Parts;
@@ -26,21 +30,15 @@ impl Guard {
     /// Calls the inner service. Should it panic before there is a future to follow, the breaker is told: a probe's permit
     /// is to go to another call.
     pub(crate) fn calling<T>(slot: Arc<Slot>, permit: Permit, call: impl FnOnce() -> T) -> (T, Self) {
-        /// Still has its guard in a panic alone.
-        struct Calling(Option<Guard>);
-
-        impl Drop for Calling {
-            fn drop(&mut self) {
-                if let Some(guard) = self.0.take() {
-                    guard.on_end(Outcome::without_response(Ending::Panic));
-                }
+        let guard = Self::new(slot, permit);
+        // Caught, and not told by a drop: classifiers and listeners run in it, whose panic would be a second one.
+        match panic::catch_unwind(AssertUnwindSafe(call)) {
+            Ok(called) => (called, guard),
+            Err(payload) => {
+                guard.on_end(Outcome::without_response(Ending::Panic));
+                panic::resume_unwind(payload)
             }
         }
-
-        let mut calling = Calling(Some(Self::new(slot, permit)));
-        let called = call();
-        let guard = calling.0.take().unwrap_or_else(Self::exempt);
-        (called, guard)
     }
 
     /// Of a call that no breaker applies to.

@@ -12,7 +12,7 @@ use std::{
 use crate::Principal;
 
 /// One fact of a [`RequestEvent`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Fact {
     /// A yes or no.
@@ -35,6 +35,20 @@ impl Fact {
             Self::Text(text) => Some(text),
             Self::CredentialId(principal) => Some(principal.credential_id().unwrap_or_default()),
             _ => None,
+        }
+    }
+}
+
+/// Shows what a log would: of a caller no more than the id of the credential.
+impl fmt::Debug for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => f.debug_tuple("Bool").field(value).finish(),
+            Self::Unsigned(value) => f.debug_tuple("Unsigned").field(value).finish(),
+            Self::Float(value) => f.debug_tuple("Float").field(value).finish(),
+            Self::Text(_) | Self::CredentialId(_) => {
+                f.debug_tuple("Text").field(&self.text().unwrap_or_default()).finish()
+            }
         }
     }
 }
@@ -95,7 +109,11 @@ impl RequestEvent {
     /// Adds a fact. `name` is in dotted snake case and starts with the layer: `rate_limit.remaining`.
     #[inline]
     pub fn record(&self, name: &'static str, fact: impl Into<Fact>) {
-        self.record_with(|facts| facts.record(name, fact));
+        if self.is_enabled() {
+            // Made before the event is locked: it may come back to it.
+            let fact = fact.into();
+            self.facts().record(name, fact);
+        }
     }
 
     /// Adds several facts together, which costs less than one after the other. Where nobody will read them `tell` is
@@ -110,6 +128,7 @@ impl RequestEvent {
     /// Adds a fact whether or not someone will read it: for the rare facts of a layer outside the log layer,
     /// which cannot know yet whether a log layer follows.
     pub fn record_early(&self, name: &'static str, fact: impl Into<Fact>) {
+        let fact = fact.into();
         self.facts().record(name, fact);
     }
 
@@ -252,6 +271,30 @@ mod tests {
             assert_ne!(facts[0].1, Fact::from("token-2"));
             assert_ne!(facts[0].1, Fact::from(1_u64));
         });
+    }
+
+    #[test]
+    fn log_03_a_fact_that_shares_a_caller_shows_no_more_of_it_than_its_text() {
+        let fact = |principal| format!("{:?}", Fact::CredentialId(principal));
+        let caller = Principal::user("someone@example.com").scopes(["orders:read"]);
+        assert_eq!(fact(caller.credential_id("token-1").build()), format!("{:?}", Fact::from("token-1")));
+        assert_eq!(fact(Principal::user("someone@example.com").build()), r#"Text("")"#);
+    }
+
+    #[test]
+    fn a_fact_may_come_back_to_the_event_while_it_is_made() {
+        struct Talkative<'a>(&'a RequestEvent);
+        impl From<Talkative<'_>> for Fact {
+            fn from(talkative: Talkative<'_>) -> Self {
+                talkative.0.record_early("aside", true);
+                Self::Bool(true)
+            }
+        }
+        let event = RequestEvent::default();
+        event.enable();
+        event.record("fact", Talkative(&event));
+        event.record_early("early", Talkative(&event));
+        assert_eq!(event.read(<[_]>::len), 3);
     }
 
     #[test]

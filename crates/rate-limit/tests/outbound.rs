@@ -127,6 +127,19 @@ async fn rl_14_nobody_waits_beyond_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rt_11_the_deadline_that_a_layer_further_out_left_counts_too() {
+    let layer = waiting("1/10s", 9, 60);
+    send(&layer).await;
+    let start = Instant::now();
+    let mut request = Request::get("http://a.example/").body(String::new()).unwrap();
+    RequestContext::of(&mut request).tighten_deadline(Deadline::at(start.into_std() + 60 * SECOND));
+    request.extensions_mut().insert(Deadline::at(start.into_std() + 9 * SECOND));
+    let service = service_fn(async |_: Request<String>| Ok::<_, Infallible>(Response::new(String::new())));
+    let refused = layer.layer(service).oneshot(request).await.unwrap();
+    assert_eq!((refused.status(), start.elapsed()), (StatusCode::TOO_MANY_REQUESTS, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
 async fn grpc_02_a_call_is_refused_in_its_own_protocol_and_not_in_that_of_the_request_it_is_made_for() {
     for layer in [OutboundRateLimitLayer::new(rate("1/min")), waiting("1/min", 9, 1)] {
         send(&layer).await;

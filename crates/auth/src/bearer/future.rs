@@ -139,7 +139,7 @@ where
                 Self::sending(&mut service, request, token, tokens, spare)
             }
             Taken::Unavailable { retry_after } => {
-                let inner = ResponseFuture::refuse(unavailable(retry_after), Face::of(&request));
+                let inner = ResponseFuture::refuse(unavailable(retry_after), Face::of_call(&request));
                 Self::Passing { inner }
             }
             Taken::Wait(wait) => {

@@ -76,7 +76,7 @@ where
                 BearerFuture::wait(wait, tokens.clone(), service, request, spare::<S, R, ReqBody>)
             }
             Taken::Unavailable { retry_after } => {
-                BearerFuture::refuse(unavailable(retry_after), Face::of(&request))
+                BearerFuture::refuse(unavailable(retry_after), Face::of_call(&request))
             }
         }
     }

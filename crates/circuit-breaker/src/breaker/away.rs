@@ -65,7 +65,7 @@ impl Away {
     /// asked for.
     pub(super) fn open(&mut self, policy: &BreakerPolicy, epoch: Instant, now: Instant, at_least: Duration) {
         if let Growth::Times { interval, .. } = policy.growth {
-            let sweeps = sweeps(epoch, now, interval) - sweeps(epoch, self.since, interval);
+            let sweeps = sweeps(epoch, now, interval).saturating_sub(sweeps(epoch, self.since, interval));
             self.failed = self.failed.saturating_sub(u32::try_from(sweeps).unwrap_or(u32::MAX));
         }
         self.open_for = policy.open_time(self.failed).max(at_least);

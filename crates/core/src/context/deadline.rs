@@ -36,10 +36,7 @@ impl Deadline {
     pub fn of_call(extensions: &Extensions) -> Option<Self> {
         let left = extensions.get::<Self>().copied();
         let own = RequestContext::get(extensions).and_then(RequestContext::deadline);
-        #[cfg(feature = "scope")]
-        let inbound = crate::current().and_then(|context| context.deadline());
-        #[cfg(not(feature = "scope"))]
-        let inbound = None;
+        let inbound = crate::served().and_then(|context| context.deadline());
         [left, own, inbound].into_iter().flatten().min()
     }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use bartizan_core::{Baggage, Clock, CorrelationId, RequestContext, RequestId, SpanId, TraceContext};
+use bartizan_core::{Baggage, Clock, CorrelationId, RequestContext, RequestId, SpanId, TraceContext, served};
 use http::Extensions;
 
-use super::scope::current;
 use crate::{ConfigError, MakeId, UuidV7, source, trace::Sampling};
 
 /// How ids and traces of calls that belong to no request are made.
@@ -56,7 +55,7 @@ impl Call {
         let own = RequestContext::get(extensions)
             // A layer of the client's may have made one for the outgoing request itself: it knows nothing.
             .filter(|context| context.request_id().is_some() || context.trace().is_some());
-        Self { context: own.cloned().or_else(current), ..Self::default() }
+        Self { context: own.cloned().or_else(served), ..Self::default() }
     }
 
     /// Makes what the request does not give, for all attempts. `span` is that of the call, if it has one.

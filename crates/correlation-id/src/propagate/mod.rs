@@ -4,7 +4,6 @@ mod authorities;
 mod call;
 mod layer;
 mod logical;
-mod scope;
 mod service;
 
 pub use self::{

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::{
-    Deadline, Face, QuotaViolation, Reason, Rejection, RequestContext, RequestHead, ResponseBody, served,
-};
+use bartizan_core::{Deadline, Face, QuotaViolation, Reason, Rejection, RequestHead, ResponseBody};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -124,7 +122,7 @@ where
             Err(shortest) => {
                 let face = Face::of_call(&request);
                 let line = shared.settings.waiting;
-                let deadline = deadline(&request);
+                let deadline = Deadline::of_call(request.extensions());
                 match shared.queue(&upstream, Wait { line, now, deadline, shortest }) {
                     Ok(turn) => {
                         // The instance that was polled ready is the one that is called.
@@ -138,12 +136,6 @@ where
         };
         OutboundRateLimitFuture { state, shared: Arc::clone(shared) }
     }
-}
-
-/// The deadline of the call, or of the request that it is made for.
-fn deadline<B>(request: &Request<B>) -> Option<Deadline> {
-    let own = RequestContext::get(request.extensions()).and_then(RequestContext::deadline);
-    own.or_else(|| served()?.deadline())
 }
 
 impl<S: Clone> Clone for OutboundRateLimit<S> {

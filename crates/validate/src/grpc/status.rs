@@ -46,7 +46,31 @@ fn status(rejection: Rejection, extensions: Extensions) -> Status {
     call.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     let code = tonic::Code::from_i32(rejection.grpc_code().number());
     let message = rejection.detail().to_owned();
-    let rendered: Response<ResponseBody<Empty<Bytes>>> = rejection.into_response(&Face::of(&call));
+    let rendered: Response<ResponseBody<Empty<Bytes>>> = rejection.into_response(&Face::of_call(&call));
     let details = Status::from_header_map(rendered.headers()).map(|status| status.details().to_vec());
     Status::with_details(code, message, details.unwrap_or_default().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_core::RequestContext;
+
+    use super::*;
+
+    struct Empty;
+
+    impl ValidateMessage for Empty {
+        fn validate(&self, found: &mut crate::MessageFindings<'_>) {
+            found.add("sku", "required", "must be there");
+        }
+    }
+
+    #[test]
+    fn val_07_a_message_checked_while_an_http_request_is_served_keeps_its_details() {
+        let outside = check_message(&Empty).unwrap_err();
+        assert!(!outside.details().is_empty());
+        let context = RequestContext::of(&mut Request::new(()));
+        let inside = context.enter(|| check_message(&Empty)).unwrap_err();
+        assert_eq!((inside.code(), inside.details()), (outside.code(), outside.details()));
+    }
 }

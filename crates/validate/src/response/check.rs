@@ -27,7 +27,7 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn of<B>(request: &Request<B>) -> Self {
         Self {
-            face: Face::of(request),
+            face: Face::of_call(request),
             context: telemetry::context(request.extensions()),
             head: *request.method() == Method::HEAD,
         }

@@ -1,11 +1,12 @@
 //! What is done about a response that breaks its schema.
 
+use bartizan_core::RequestContext;
 use bartizan_testkit::{TestBody, TestError};
 use bartizan_validate::{JsonLimits, OtherMedia, ResponseMode};
-use http::{Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use serde_json::{Value, json as value};
 
-use crate::support::{Seen, client, get, json, schema, server};
+use crate::support::{Seen, ask, client, get, json, schema, server};
 
 const GOOD: &str = r#"{ "id": 7 }"#;
 const BAD: &str = r#"{"email":"s3cret@example.com","s3cret2":1}"#;
@@ -50,6 +51,12 @@ async fn val_08_an_upstreams_broken_response_is_a_502_with_its_pointers_in_the_l
     let seen = get(&client(), json(BAD)).await;
     assert_refused(&seen, 502, "bad_gateway");
     assert!(seen.cause().contains("#/email max_length"), "{}", seen.cause());
+
+    let mut call = Request::new(());
+    let mut inbound = Request::builder().header("content-type", "application/grpc").body(()).unwrap();
+    call.extensions_mut().insert(RequestContext::of(&mut inbound));
+    let seen = ask(&client(), call, json(BAD)).await;
+    assert_refused(&seen, 502, "bad_gateway");
 
     let page = || {
         let page = Response::builder().header("content-type", "text/html");
