@@ -64,6 +64,9 @@ impl Bounds {
         if let Some(served) = &served {
             heed(served);
         }
+        // Of a total timeout further out.
+        let left = head.extension::<Deadline>().copied().map(Deadline::instant);
+        deadline = earlier(deadline, left);
         if head.protocol().is_grpc() {
             // Taken and given back: what is lent to a function stands in memory for all calls.
             (head, deadline, is_retry) =

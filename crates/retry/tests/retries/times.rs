@@ -162,6 +162,16 @@ async fn rt_11_the_deadline_of_the_request_that_is_served_bounds_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rt_11_the_deadline_that_a_layer_further_out_left_bounds_the_call() {
+    let mut request = get();
+    request.extensions_mut().insert(Deadline::at((Instant::now() + 3 * SECOND).into_std()));
+    let upstream = Upstream::always(|| Answer::Never);
+    let start = Instant::now();
+    assert_eq!(upstream.send(&quick(), request).await.unwrap().status(), 504);
+    assert_eq!((start.elapsed(), upstream.called()), (3 * SECOND, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn grpc_02_a_call_is_refused_in_its_own_protocol_and_not_in_that_of_the_request_it_is_made_for() {
     // Before the first attempt, and in it.
     for seconds in [0, 3] {
