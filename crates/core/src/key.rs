@@ -2,8 +2,8 @@
 //!
 //! The same values for every layer that works by key: a limit and a bulkhead by [`PerTenant`] speak of the same tenants,
 //! though only bulkheads and breakers, which outgoing calls have too, ask for that of the request that is
-//! [served](crate::served). Where in a stack a layer by such a key stands, and what becomes of requests without one, each layer says with its own
-//! trait for keys.
+//! [served](crate::served). Where in a stack a layer by such a key stands, and what becomes of requests without one, each
+//! layer says with its own trait for keys.
 
 /// All requests together.
 #[derive(Clone, Copy, Debug, Default)]
