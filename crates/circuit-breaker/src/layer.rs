@@ -86,7 +86,8 @@ impl<K, F> CircuitBreakerLayer<K, F> {
     }
 
     /// What counts as failure, and what is not counted. Default: what
-    /// [`ClientClassifier`](bartizan_core::ClientClassifier) says.
+    /// [`ClientClassifier`](bartizan_core::ClientClassifier) says. It is asked of calls without a response too, which have no
+    /// status, also in a panic of the service: it must not panic.
     pub fn with_classifier(self, classifier: impl Classify + Send + Sync + 'static) -> Self {
         self.with(|settings| settings.classifier = Classifier::Own(Arc::new(classifier)))
     }

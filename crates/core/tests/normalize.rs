@@ -2,14 +2,18 @@
 
 mod support;
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bartizan_core::{
     Face, NormalizeLayer, Protocol, Reason, Rejection, RequestContext, RequestId, ResponseBody,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body::Body;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use support::{Step, Steps, json, request};
 use tonic::{Code, Status};
@@ -62,10 +66,10 @@ enum Panics {
 impl Service<Request<String>> for Panics {
     type Response = Response<Steps>;
     type Error = Infallible;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
-        std::task::Poll::Ready(Ok(()))
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Request<String>) -> Self::Future {
@@ -94,6 +98,33 @@ async fn err_05_a_panic_in_call_or_poll_tells_its_text_to_the_log_alone() {
         assert!(!text.contains("hunter2") && !text.contains("secret.rs"), "{text}");
         assert!(text.contains("\"request_id\":\"req-1\""), "{text}");
     }
+}
+
+/// A body that cannot even be asked whether it has ended.
+struct Rude;
+
+impl Body for Rude {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        panic!("{SECRET}")
+    }
+}
+
+#[tokio::test]
+async fn err_05_a_panic_while_an_answer_is_replaced_is_a_refusal_too() {
+    let page = Response::builder().status(404).body(Rude).unwrap();
+    let response = normalized(identified("GET"), page).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(refusal(&response).is_panic());
 }
 
 #[tokio::test]
@@ -339,11 +370,8 @@ async fn lay_03_readiness_and_errors_are_the_inner_services() {
         type Response = Response<Steps>;
         type Error = &'static str;
         type Future = std::future::Ready<Result<Response<Steps>, &'static str>>;
-        fn poll_ready(
-            &mut self,
-            _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Result<(), &'static str>> {
-            std::task::Poll::Ready(Err("busy"))
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+            Poll::Ready(Err("busy"))
         }
         fn call(&mut self, _: Request<String>) -> Self::Future {
             unreachable!("never ready")

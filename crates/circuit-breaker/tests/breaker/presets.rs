@@ -1,7 +1,7 @@
 //! CB-03, CB-08: the breakers of other libraries, as tables of what happens.
 
-use bartizan_circuit_breaker::{BreakerPolicy, State};
-use bartizan_core::Verdict;
+use bartizan_circuit_breaker::{Breaker, BreakerPolicy, State};
+use bartizan_core::{Clock, Verdict};
 
 use super::{Bench, Duration, SECOND};
 
@@ -210,4 +210,17 @@ fn cb_08_envoy_ejects_for_longer_each_time_up_to_the_cap() {
     bench.pass(70 * SECOND);
     bench.bad(5);
     assert_eq!(bench.admit().unwrap_err().retry_after, 120 * SECOND, "ten less seven, and one more");
+}
+
+#[test]
+fn cb_08_a_reading_from_before_the_last_change_is_no_time_that_forgives() {
+    let start = Clock::system().now();
+    let breaker = Breaker::new(BreakerPolicy::envoy(), start);
+    breaker.force_open(start + 60 * SECOND);
+    breaker.reset(start + 60 * SECOND);
+    for _ in 0..5 {
+        let permit = breaker.admit(start).result.unwrap();
+        let _ = breaker.record(permit, Verdict::Failure, start);
+    }
+    assert_eq!(breaker.state(), Open);
 }

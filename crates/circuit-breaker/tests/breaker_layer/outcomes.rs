@@ -3,11 +3,11 @@
 use std::{future::Ready, pin::pin};
 
 use bartizan_circuit_breaker::{CircuitBreakerLayer, State};
-use bartizan_core::{Reason, Rejection, RequestContext, ServerClassifier};
+use bartizan_core::{Outcome, Reason, Rejection, RequestContext, ServerClassifier, Verdict};
 use bartizan_testkit::{BodySender, Script, TestBody, TestError};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, ServiceExt, util::ServiceFn};
 
 use super::{HOST, KEY, SECOND, Upstream, state, touchy};
 
@@ -235,21 +235,38 @@ async fn a_service_that_panics_fails() {
     assert_eq!(state(&layer), State::Open);
 }
 
+type Answer = Ready<Result<Response<TestBody>, TestError>>;
+
+/// A service that panics before there is a future.
+fn panicking() -> ServiceFn<fn(Request<TestBody>) -> Answer> {
+    tower::service_fn(|_| panic!("the service panics, as the test wants"))
+}
+
 #[tokio::test]
 async fn cb_05_a_probe_that_panics_before_there_is_a_future_gives_its_permit_back() {
     let (layer, time) = touchy();
     let upstream = Upstream::new(503);
     assert_eq!(upstream.call(&layer, HOST).await, 503);
     time.advance(31 * SECOND);
-    let panicking =
-        tower::service_fn(|_: Request<TestBody>| -> Ready<Result<Response<TestBody>, TestError>> {
-            panic!("the service panics, as the test wants")
-        });
-    let call = layer.layer(panicking).oneshot(Request::get(HOST).body(TestBody::empty()).unwrap());
+    let call = layer.layer(panicking()).oneshot(Request::get(HOST).body(TestBody::empty()).unwrap());
     assert!(tokio::spawn(call).await.unwrap_err().is_panic());
     assert_eq!(state(&layer), State::Open, "the probe failed, and was told so");
     time.advance(61 * SECOND);
     upstream.says(200);
     assert_eq!(upstream.call(&layer, HOST).await, 200, "another call may probe");
     assert_eq!(state(&layer), State::Closed);
+}
+
+#[tokio::test]
+async fn cb_07_a_classifier_that_panics_at_a_panic_is_one_panic_and_not_the_end_of_the_process() {
+    let (layer, time) = touchy();
+    let layer = layer.with_classifier(|outcome: &Outcome| {
+        let status = outcome.status.expect("there is a response");
+        if status.is_server_error() { Verdict::Failure } else { Verdict::Success }
+    });
+    assert_eq!(Upstream::new(503).call(&layer, HOST).await, 503);
+    assert_eq!(state(&layer), State::Open);
+    time.advance(31 * SECOND);
+    let call = layer.layer(panicking()).oneshot(Request::get(HOST).body(TestBody::empty()).unwrap());
+    assert!(tokio::spawn(call).await.unwrap_err().is_panic());
 }

@@ -382,7 +382,6 @@ mod tests {
         assert!(context.set_principal(Principal::service("billing").build()));
         assert!(context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into())));
         assert!(context.set_route(MatchedRoute::template(Arc::clone(&template))));
-        context.route_of(&Request::new(()));
         context.0.unrouted.store(true, Relaxed);
         context.set_retry();
         context.tighten_deadline(Deadline::at(Clock::system().now()));
@@ -405,6 +404,12 @@ mod tests {
         assert_eq!(next.0.finished.load(Relaxed), 0);
         assert!(!next.event().is_enabled() && next.event().read(<[_]>::is_empty));
         assert!(next.set_request_id(owned()), "and all of it can be set again");
+    }
+
+    #[test]
+    fn a_context_that_is_kept_is_small() {
+        let facts = 8 * size_of::<(&'static str, crate::Fact)>();
+        assert!(size_of::<Inner>() + facts <= 1024, "{} and {facts}", size_of::<Inner>());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{cell::RefCell, mem, sync::Arc};
 
 use super::Inner;
 
-/// How many each thread keeps: together they are smaller than 16 KiB.
+/// How many each thread keeps: with the room for their facts they are smaller than 16 KiB.
 const MOST: usize = 16;
 
 /// What a thread keeps.
