@@ -133,6 +133,7 @@ impl RequestEvent {
     }
 
     /// Forgets it all, but keeps the room that most requests need.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         *self.enabled.get_mut() = false;
         self.facts.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
@@ -177,7 +178,16 @@ impl EventFacts {
         self.lengths |= length;
     }
 
+    #[inline]
     fn clear(&mut self) {
+        // Set by every fact.
+        if self.lengths != 0 {
+            self.forget();
+        }
+    }
+
+    #[inline(never)]
+    fn forget(&mut self) {
         if self.list.capacity() > Self::USUAL_FACTS {
             self.list = Vec::new();
         }

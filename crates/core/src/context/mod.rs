@@ -12,12 +12,13 @@ mod trace;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
 use http::{Extensions, Method, Request, Version};
+use triomphe::Arc;
 
 pub use self::{
     addr::ClientAddr,
@@ -94,18 +95,31 @@ impl Inner {
             event,
         } = self;
         // Where nothing was set, a look is enough: to write a new one over it all takes longer.
-        request_id.take();
-        correlation_id.take();
-        trace.take();
-        baggage.take();
-        principal.take();
-        client_addr.take();
-        route.take();
+        empty(request_id);
+        empty(correlation_id);
+        empty(trace);
+        empty(baggage);
+        empty(principal);
+        empty(client_addr);
+        empty(route);
         *retry.get_mut() = false;
         *unrouted.get_mut() = false;
         *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         *finished.get_mut() = 0;
         event.clear();
+    }
+}
+
+/// Drops what was set, if something was.
+#[inline(always)]
+fn empty<T>(cell: &mut OnceLock<T>) {
+    /// Apart, so that a context in which little was set pays for little.
+    #[inline(never)]
+    fn renew<T>(cell: &mut OnceLock<T>) {
+        *cell = OnceLock::new();
+    }
+    if cell.get().is_some() {
+        renew(cell);
     }
 }
 
@@ -331,7 +345,7 @@ impl RequestContext {
 impl Drop for RequestContext {
     #[inline]
     fn drop(&mut self) {
-        if Arc::strong_count(&self.0) == 1 {
+        if self.0.is_unique() {
             self.end();
         }
     }
@@ -374,14 +388,14 @@ mod tests {
         let context = RequestContext::of(&mut request);
         let memory = Arc::as_ptr(&context.0);
         let (id, owned) = ("i".repeat(64), || RequestId::new("i".repeat(64)).unwrap());
-        let template = Arc::<str>::from("/secret");
+        let template = std::sync::Arc::<str>::from("/secret");
         assert!(context.set_request_id(owned()) && context.set_correlation_id(owned().into()));
         let (trace, span) = (TraceId::new([1; 16]).unwrap(), SpanId::new([2; 8]).unwrap());
         assert!(context.set_trace(TraceContext::new(trace, span, 1)));
         assert!(context.set_baggage(Baggage::new([("key", &id)]).unwrap()));
         assert!(context.set_principal(Principal::service("billing").build()));
         assert!(context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into())));
-        assert!(context.set_route(MatchedRoute::template(Arc::clone(&template))));
+        assert!(context.set_route(MatchedRoute::template(template.clone())));
         context.0.unrouted.store(true, Relaxed);
         context.set_retry();
         context.tighten_deadline(Deadline::at(Clock::system().now()));
@@ -391,9 +405,9 @@ mod tests {
             context.event().record(name, id.clone());
         }
         drop(context);
-        assert_eq!(Arc::strong_count(&template), 2, "one is left");
+        assert_eq!(std::sync::Arc::strong_count(&template), 2, "one is left");
         drop(request);
-        assert_eq!(Arc::strong_count(&template), 1, "dropped with the last, not with the next");
+        assert_eq!(std::sync::Arc::strong_count(&template), 1, "dropped with the last, not with the next");
 
         let next = RequestContext::of(&mut Request::new(()));
         assert_eq!(Arc::as_ptr(&next.0), memory, "taken over");

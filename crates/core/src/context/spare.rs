@@ -1,6 +1,8 @@
 //! The memory of contexts that are done with, for those of later requests.
 
-use std::{cell::RefCell, mem, sync::Arc};
+use std::{cell::RefCell, mem};
+
+use triomphe::Arc;
 
 use super::Inner;
 
@@ -21,21 +23,29 @@ thread_local!(static SPARES: Spares = Spares {
 });
 
 /// An empty one, that nobody else has.
-#[inline]
+#[inline(always)]
 pub(super) fn take() -> Arc<Inner> {
     let kept = SPARES.try_with(|spares| spares.kept.try_borrow_mut().ok()?.pop());
     // A thread that is being torn down keeps none.
-    kept.ok().flatten().unwrap_or_default()
+    kept.ok().flatten().unwrap_or_else(make)
+}
+
+#[cold]
+#[inline(never)]
+fn make() -> Arc<Inner> {
+    Arc::default()
 }
 
 /// Keeps `inner`, which is empty and which nobody else has, if there is room for it.
 #[inline]
 pub(super) fn keep(inner: &mut Arc<Inner>) {
     let _ = SPARES.try_with(|spares| {
+        // Taken first: with nothing between the look for room and the push, there is one look and not two.
+        let nobody = Arc::clone(&spares.nobody);
         if let Ok(mut kept) = spares.kept.try_borrow_mut()
-            && kept.len() < MOST
+            && kept.len() < kept.capacity()
         {
-            kept.push(mem::replace(inner, Arc::clone(&spares.nobody)));
+            kept.push(mem::replace(inner, nobody));
         }
     });
 }
