@@ -49,9 +49,7 @@ impl Hash for Key<'_> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         match &self.0 {
             Repr::Text(text) => (0_u8, text).hash(state),
-            Repr::Principal(principal) => {
-                (1_u8, principal.kind().as_str(), principal.issuer(), principal.subject()).hash(state);
-            }
+            Repr::Principal(principal) => (1_u8, principal.fingerprint()).hash(state),
         }
     }
 }

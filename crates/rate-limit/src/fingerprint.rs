@@ -6,7 +6,6 @@ use std::{
     net::IpAddr,
 };
 
-use bartizan_core::Principal;
 use foldhash::{SharedSeed, fast::FoldHasher};
 use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 
@@ -100,7 +99,9 @@ impl Secret {
         match &key.0 {
             Repr::Addr(IpAddr::V4(addr)) => Fingerprint { tag: ADDR_V4, value: [addr.to_bits().into(), 0] },
             Repr::Addr(IpAddr::V6(addr)) => Fingerprint { tag: ADDR_V6, value: halves(addr.to_bits()) },
-            Repr::Principal(principal) => self.principal(principal),
+            Repr::Principal(principal) => {
+                Fingerprint { tag: PRINCIPAL, value: halves(principal.fingerprint()) }
+            }
             Repr::Credential(_) => self.encoded(CREDENTIAL, key),
             Repr::Several(_) => self.encoded(SEVERAL, key),
             Repr::Number(number) => Fingerprint { tag: NUMBER, value: [*number, 0] },
@@ -109,21 +110,6 @@ impl Secret {
             Repr::Digest(digest) => Fingerprint { tag: DIGEST, value: *digest },
             Repr::Unknown => Fingerprint { tag: UNKNOWN, value: [0; 2] },
         }
-    }
-
-    #[inline(never)]
-    fn principal(&self, principal: &Principal) -> Fingerprint {
-        // The length keeps (`a`, `bc`) and (`ab`, `c`) apart; one more than any length says that there is none.
-        let issuer = principal.issuer();
-        let length = issuer.map_or(u64::MAX, |issuer| issuer.len() as u64).to_le_bytes();
-        let issuer = issuer.unwrap_or_default();
-        let pieces = [
-            principal.kind().as_str().as_bytes(),
-            &length,
-            issuer.as_bytes(),
-            principal.subject().as_bytes(),
-        ];
-        self.digest(PRINCIPAL, &pieces)
     }
 
     /// The hash of the whole key, for those kinds that are seldom used.
@@ -137,29 +123,11 @@ impl Secret {
     #[inline(never)]
     fn bytes(&self, bytes: &[u8]) -> Fingerprint {
         let Some(tag) = (bytes.len() <= 16).then_some(SHORT + bytes.len() as u64) else {
-            return self.digest(LONG, &[bytes]);
+            return hashed(LONG, self.sip.hash(bytes));
         };
         let mut padded = [0; 16];
         padded[..bytes.len()].copy_from_slice(bytes);
         Fingerprint { tag, value: halves(u128::from_le_bytes(padded)) }
-    }
-
-    /// The hash of `pieces` in a row.
-    fn digest(&self, tag: u64, pieces: &[&[u8]]) -> Fingerprint {
-        /// Enough for most identities, whose hash in one piece costs half of that in several.
-        const USUAL: usize = 192;
-        let mut row = [0; USUAL];
-        let mut length = 0;
-        for piece in pieces {
-            let Some(room) = row[length..].get_mut(..piece.len()) else {
-                let mut sip = self.sip;
-                pieces.iter().for_each(|piece| sip.write(piece));
-                return hashed(tag, sip.finish128());
-            };
-            room.copy_from_slice(piece);
-            length += piece.len();
-        }
-        hashed(tag, self.sip.hash(&row[..length]))
     }
 
     /// Where in a table the fingerprint belongs. Seeded too: a caller chooses its address.
@@ -190,6 +158,8 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use bartizan_core::Principal;
+
     use super::*;
 
     #[test]

@@ -27,8 +27,7 @@ pub struct PolicyQuery {
 impl Hash for PolicyQuery {
     fn hash<H: Hasher>(&self, state: &mut H) {
         // The rest of a principal and of a route follows from these most often; equality looks at all of it.
-        self.principal.subject().hash(state);
-        self.principal.issuer().hash(state);
+        self.principal.fingerprint().hash(state);
         self.principal.credential_id().hash(state);
         self.method.hash(state);
         self.path.hash(state);

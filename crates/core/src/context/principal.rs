@@ -1,8 +1,8 @@
 use std::{
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
     ops::Range,
-    sync::Arc,
+    sync::{Arc, LazyLock, OnceLock},
     time::SystemTime,
 };
 
@@ -34,7 +34,11 @@ struct Inner {
     credential_id: Option<Part>,
     auth_scheme: Option<&'static str>,
     expires_at: Option<SystemTime>,
+    fingerprint: OnceLock<u128>,
 }
+
+/// The secret under which callers are hashed.
+static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// A part of the text.
 type Part = Range<usize>;
@@ -166,6 +170,24 @@ impl Principal {
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.0.expires_at
     }
+
+    /// A keyed hash of who the caller is: its kind, issuer and subject, whatever the credential. For tables that are to
+    /// tell callers apart and not to hold their names.
+    ///
+    /// The key is a secret of this process: to make two callers meet is to guess 128 bits, and to another process the hash
+    /// means nothing. It is made when it is first asked for, and then known to all clones.
+    #[inline]
+    pub fn fingerprint(&self) -> u128 {
+        *self.0.fingerprint.get_or_init(|| self.hash_caller())
+    }
+
+    #[cold]
+    fn hash_caller(&self) -> u128 {
+        let half = |which: u8| {
+            u128::from(SECRET.hash_one((which, self.0.kind, self.issuer(), self.subject())))
+        };
+        half(0) << 64 | half(1)
+    }
 }
 
 impl Principal {
@@ -247,6 +269,7 @@ impl PrincipalBuilder {
             credential_id: None,
             auth_scheme: None,
             expires_at: None,
+            fingerprint: OnceLock::new(),
         })
     }
 
@@ -332,6 +355,30 @@ mod tests {
         assert!(one.scopes().eq(["a", "b"]) && one.has_scope("a") && !one.has_scope("admin"));
         let hashes = RandomState::new();
         assert_eq!(hashes.hash_one(&one), hashes.hash_one(&other));
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_the_caller_and_not_of_the_credential() {
+        let one = Principal::user("ada").issuer("idp").scopes(["a"]).credential_id("1").build();
+        let print = one.fingerprint();
+        assert_eq!((one.fingerprint(), one.clone().fingerprint()), (print, print), "and it stays");
+        let same = Principal::user("ada").issuer("idp").tenant("t").credential_id("2").expires_at(SystemTime::now());
+        assert_eq!(same.build().fingerprint(), print);
+        let others = [
+            Principal::service("ada").issuer("idp"),
+            Principal::user("ada"),
+            Principal::user("ada").issuer(""),
+            Principal::user("adaidp"),
+            Principal::user("a").issuer("idpda"),
+            Principal::user("a").issuer("daidp"),
+        ];
+        let mut prints = others.map(|other| other.build().fingerprint()).to_vec();
+        prints.push(print);
+        prints.sort_unstable();
+        prints.dedup();
+        assert_eq!(prints.len(), 7);
+        let halves = |print: u128| (print >> 64, print & u128::from(u64::MAX));
+        assert!(prints.iter().all(|print| halves(*print).0 != halves(*print).1), "each half adds to it");
     }
 
     #[test]
