@@ -74,9 +74,10 @@ impl<L: Limit> Observer for Permit<L> {
 
 /// Whether a request ended as it did because there was too much to do further in.
 fn is_overload(outcome: &Outcome) -> bool {
-    match outcome.rejection.as_ref().map(Rejection::reason) {
-        Some(Reason::Overloaded | Reason::DeadlineExceeded) => true,
-        Some(_) => false,
+    match &outcome.rejection {
+        // What was never sent tells nothing of those further in.
+        Some(rejection) if rejection.is_unsent() => false,
+        Some(rejection) => matches!(rejection.reason(), Reason::Overloaded | Reason::DeadlineExceeded),
         None => match (outcome.grpc, outcome.status) {
             (Some(code), _) => matches!(code, GrpcCode::Unavailable | GrpcCode::DeadlineExceeded),
             (None, status) => status.is_some_and(|status| matches!(status.as_u16(), 503 | 504)),

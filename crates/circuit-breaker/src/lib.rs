@@ -88,7 +88,9 @@
 //! On a client inside of retry, limit and bulkhead (phase `breaker`), so that each attempt is counted and a refusal is
 //! never repeated. On a server in phase `load`, before anything is known of the caller; by tenant after authentication
 //! (phase `principal_bulkhead`). Around a handler of your own,
-//! [`ServerClassifier`](bartizan_core::ServerClassifier) counts panics and refusals with a 5xx as well.
+//! [`ServerClassifier`](bartizan_core::ServerClassifier) counts panics and refusals with a 5xx as well. A request that is
+//! served is known by its [`RequestContext`](bartizan_core::RequestContext): it is not judged by the content type that its
+//! caller gave it, and without any other layer of this family around the breaker `ServerClassifier` is the one to take.
 //!
 //! The wide event of a request gets `circuit_breaker.name` and `circuit_breaker.state` when the breaker was not simply
 //! closed, and `circuit_breaker.refused`, `circuit_breaker.retry_after_seconds` and `circuit_breaker.fallback` of one that

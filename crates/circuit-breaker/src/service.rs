@@ -146,10 +146,9 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
     where
         S: Service<Request<B>>,
     {
-        let head = *request.method() == Method::HEAD;
+        let (head, protocol) = (*request.method() == Method::HEAD, asked_in(&request));
         let inner = self.inner.call(request);
-        // An outgoing call may carry the context of the request it is made for, which says nothing of its own protocol.
-        CircuitBreakerFuture::call(observe(inner, None, head, Guard::new(slot, permit)))
+        CircuitBreakerFuture::call(observe(inner, protocol, head, Guard::new(slot, permit)))
     }
 
     /// Makes a call that is to show whether the breaker may close.
@@ -166,10 +165,26 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
         note(RequestContext::get(request.extensions()), |context| {
             telemetry::note_probe(context, &slot.common.settings.name, &permit);
         });
-        let head = *request.method() == Method::HEAD;
+        let (head, protocol) = (*request.method() == Method::HEAD, asked_in(&request));
         let (inner, guard) = Guard::calling(slot, permit, || self.inner.call(request));
-        CircuitBreakerFuture::call(observe(inner, None, head, guard))
+        CircuitBreakerFuture::call(observe(inner, protocol, head, guard))
     }
+}
+
+/// The protocol of an outgoing call of gRPC, whose answer may be a proxy's; `None` where the answer alone is to tell.
+///
+/// Of a request that is served the answer must not be judged by what it was asked in, which is the caller's to say. Such a
+/// request has a context, and a call may carry that of the request it is made for.
+#[inline(always)]
+fn asked_in<B>(request: &Request<B>) -> Option<Protocol> {
+    // As all calls of gRPC are.
+    if *request.method() == Method::POST { of_call(request) } else { None }
+}
+
+#[inline(never)]
+fn of_call<B>(request: &Request<B>) -> Option<Protocol> {
+    let protocol = Protocol::of(request);
+    (protocol.is_grpc() && RequestContext::get(request.extensions()).is_none()).then_some(protocol)
 }
 
 /// The breaker was open when the caller asked whether it is ready. Its time may be over by now, and the inner service is

@@ -47,8 +47,14 @@ pub struct Outcome {
     /// The gRPC status: from the trailers, from the last frame of a gRPC-Web body, or from the head of a
     /// Trailers-Only answer. `UNKNOWN` for a gRPC response that ended without one; `None` for plain HTTP.
     pub grpc: Option<GrpcCode>,
+    /// Of a gRPC call that was answered by something that is no gRPC, a proxy say: the code that its HTTP status stands for
+    /// ([`GrpcCode::of_http_status`]). For the caller's side alone: a server must not use it.
+    pub grpc_by_status: Option<GrpcCode>,
     /// The bytes of body that were handed on.
     pub bytes: u64,
+    /// Whether the body was dropped before anybody asked for any of it, when the head had told all there is to tell: not
+    /// that of a gRPC answer whose status was still to come.
+    pub unread: bool,
     /// The refusal, if the answer was one.
     pub rejection: Option<Rejection>,
 }
@@ -56,7 +62,22 @@ pub struct Outcome {
 impl Outcome {
     /// What became of a request that never had a response head.
     pub fn without_response(ending: Ending) -> Self {
-        Self { ending, status: None, grpc: None, bytes: 0, rejection: None }
+        Self {
+            ending,
+            status: None,
+            grpc: None,
+            grpc_by_status: None,
+            bytes: 0,
+            unread: false,
+            rejection: None,
+        }
+    }
+
+    /// The gRPC status of a call as its caller sees it: its own, or the one that the HTTP status of an answer without one
+    /// stands for. `None` for plain HTTP, and where there is no answer.
+    #[inline]
+    pub fn grpc_of_call(&self) -> Option<GrpcCode> {
+        self.grpc.or(self.grpc_by_status)
     }
 
     /// The stable code of the refusal, if the answer was one.
@@ -69,17 +90,24 @@ impl Outcome {
 #[derive(Debug)]
 pub(crate) struct Head {
     status: StatusCode,
+    /// Whether it is what nearly all are: no gRPC and no refusal, and not asked for in gRPC.
+    is_plain: bool,
     /// Whether the answer is gRPC, and so not over before its status.
     is_grpc: bool,
     grpc: Option<GrpcCode>,
+    grpc_by_status: Option<GrpcCode>,
     rejection: Option<Rejection>,
 }
 
 impl Head {
-    /// `protocol` is the response's own.
-    pub(crate) fn of(protocol: Protocol, parts: &Parts) -> Self {
-        let grpc = if protocol.is_grpc() { GrpcCode::from_headers(&parts.headers) } else { None };
-        Self { is_grpc: protocol.is_grpc(), grpc, ..Self::of_http(parts) }
+    /// `protocol` is the response's own; `is_grpc_call` says whether it was asked for in gRPC.
+    pub(crate) fn of(protocol: Protocol, is_grpc_call: bool, parts: &Parts) -> Self {
+        let is_grpc = protocol.is_grpc();
+        let grpc = if is_grpc { GrpcCode::from_headers(&parts.headers) } else { None };
+        let stands_for = || GrpcCode::of_http_status(parts.status);
+        let grpc_by_status = (is_grpc_call && !is_grpc).then(stands_for);
+        let plain = Self::of_http(parts);
+        Self { is_plain: plain.is_plain && !is_grpc && !is_grpc_call, is_grpc, grpc, grpc_by_status, ..plain }
     }
 
     /// Of a response that is no gRPC.
@@ -87,30 +115,23 @@ impl Head {
     pub(crate) fn of_http(parts: &Parts) -> Self {
         let extensions = &parts.extensions;
         let rejection = if extensions.is_empty() { None } else { refusal(extensions) };
-        Self { status: parts.status, is_grpc: false, grpc: None, rejection }
+        let (status, is_plain) = (parts.status, rejection.is_none());
+        Self { status, is_plain, is_grpc: false, grpc: None, grpc_by_status: None, rejection }
     }
 
-    /// The outcome of what nearly all responses are: complete, no gRPC, and no refusal.
+    /// The outcome of what nearly all responses are: plain, and complete.
     #[inline]
     pub(crate) fn plain_outcome(&self, report: &BodyReport) -> Option<Outcome> {
-        let is_plain = report.end == BodyEnd::Complete
-            && report.grpc.is_none()
-            && !self.is_grpc
-            && self.grpc.is_none()
-            && self.rejection.is_none();
-        let (ending, status) = (Ending::Completed, Some(self.status));
-        is_plain.then_some(Outcome { ending, status, grpc: None, bytes: report.bytes, rejection: None })
+        let is_plain = self.is_plain && report.end == BodyEnd::Complete && report.grpc.is_none();
+        let (status, bytes) = (Some(self.status), report.bytes);
+        is_plain.then_some(Outcome { status, bytes, ..Outcome::without_response(Ending::Completed) })
     }
 
     pub(crate) fn into_outcome(self, report: &BodyReport) -> Outcome {
         let ending = match report.end {
             BodyEnd::Complete => match &self.rejection {
                 Some(rejection) if rejection.is_panic() => Ending::Panic,
-                Some(rejection)
-                    if matches!(rejection.reason(), Reason::DeadlineExceeded | Reason::RequestTimeout) =>
-                {
-                    Ending::Timeout
-                }
+                Some(rejection) if is_timeout(rejection) => Ending::Timeout,
                 _ => Ending::Completed,
             },
             BodyEnd::Error => Ending::BodyError,
@@ -119,8 +140,21 @@ impl Head {
         };
         let missing = || (self.is_grpc && ending == Ending::Completed).then_some(GrpcCode::Unknown);
         let grpc = self.grpc.or(report.grpc).or_else(missing);
-        Outcome { ending, status: Some(self.status), grpc, bytes: report.bytes, rejection: self.rejection }
+        Outcome {
+            ending,
+            status: Some(self.status),
+            grpc,
+            grpc_by_status: self.grpc_by_status,
+            bytes: report.bytes,
+            unread: report.unread && (!self.is_grpc || grpc.is_some()),
+            rejection: self.rejection,
+        }
     }
+}
+
+/// Whether a refusal says that time was over.
+fn is_timeout(rejection: &Rejection) -> bool {
+    matches!(rejection.reason(), Reason::DeadlineExceeded | Reason::RequestTimeout)
 }
 
 /// Apart from the rest, because most answers have no extensions.
@@ -174,20 +208,28 @@ impl Classify for ServerClassifier {
 }
 
 /// The client's view, for breakers and retries: a failure is a transport error, a timeout, a broken body, HTTP
-/// 500, 502, 503 or 504, or gRPC `UNKNOWN`, `INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED` or `DATA_LOSS`. What
-/// a local layer refused, and what the caller cancelled, is ignored; but a failure that the head of the response tells
-/// is one also for a caller that does not read the body, as hardly anybody does.
+/// 500, 502, 503 or 504, or gRPC `UNKNOWN`, `INTERNAL`, `UNAVAILABLE`, `DEADLINE_EXCEEDED` or `DATA_LOSS`; a gRPC call that
+/// was answered by something else has the code that the HTTP status stands for (GRPC-08).
+///
+/// What a local layer refused is ignored, the timeout of an attempt that was made apart, and so is what the caller
+/// cancelled. A caller that drops a body without having asked for it, as many do that need the status alone, has not
+/// cancelled: the head decides, unless the status of the call was still to come (gRPC). One that drops it half way has
+/// cancelled, but a failure that the head tells is a failure also then.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClientClassifier;
 
 impl Classify for ClientClassifier {
     fn classify(&self, outcome: &Outcome) -> Verdict {
-        if outcome.rejection.is_some() && outcome.ending != Ending::Timeout {
-            return Verdict::Ignored;
+        if let Some(rejection) = &outcome.rejection {
+            // Whether or not somebody has read what it says.
+            let ended = matches!(outcome.ending, Ending::Timeout | Ending::ClientAborted);
+            let is_failure = ended && is_timeout(rejection) && !rejection.is_unsent();
+            return if is_failure { Verdict::Failure } else { Verdict::Ignored };
         }
         match outcome.ending {
             Ending::ClientAborted if tells_failure(outcome) => Verdict::Failure,
-            Ending::ClientAborted => Verdict::Ignored,
+            Ending::ClientAborted if !outcome.unread => Verdict::Ignored,
+            Ending::ClientAborted => Verdict::Success,
             Ending::BodyError | Ending::ServiceError | Ending::Panic | Ending::Timeout => Verdict::Failure,
             Ending::Completed => failure_if(tells_failure(outcome)),
         }
@@ -196,7 +238,7 @@ impl Classify for ClientClassifier {
 
 /// Whether the upstream itself says that it failed.
 fn tells_failure(outcome: &Outcome) -> bool {
-    match (outcome.grpc, outcome.status) {
+    match (outcome.grpc_of_call(), outcome.status) {
         (Some(code), _) => matches!(
             code,
             GrpcCode::Unknown
@@ -223,6 +265,60 @@ mod tests {
 
     fn grpc(code: GrpcCode) -> Outcome {
         Outcome { grpc: Some(code), ..http(200) }
+    }
+
+    #[test]
+    fn cb_07_a_body_that_nobody_asked_for_is_no_cancelled_call() {
+        let unread = |outcome| Outcome { ending: Ending::ClientAborted, unread: true, ..outcome };
+        for (outcome, expected) in [
+            (http(200), Verdict::Success),
+            (http(404), Verdict::Success),
+            (http(503), Verdict::Failure),
+            (grpc(GrpcCode::Ok), Verdict::Success),
+        ] {
+            assert_eq!(ClientClassifier.classify(&unread(outcome)), expected);
+        }
+    }
+
+    #[test]
+    fn cb_07_and_rt_14_the_timeout_of_an_attempt_is_a_failure_read_or_not_unless_nothing_was_sent() {
+        let timeout =
+            |ending, rejection: Rejection| Outcome { ending, rejection: Some(rejection), ..http(504) };
+        for ending in [Ending::Timeout, Ending::ClientAborted] {
+            let of = |rejection| ClientClassifier.classify(&timeout(ending, rejection));
+            assert_eq!(of(Reason::DeadlineExceeded.into()), Verdict::Failure, "{ending:?}");
+            assert_eq!(of(Rejection::new(Reason::DeadlineExceeded).unsent()), Verdict::Ignored, "{ending:?}");
+            assert_eq!(of(Reason::CircuitOpen.into()), Verdict::Ignored, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn grpc_08_a_call_that_something_else_answered_has_the_code_of_its_http_status() {
+        let of = |protocol, is_call, status| {
+            let (parts, ()) = http::Response::builder().status(status).body(()).unwrap().into_parts();
+            let report = BodyReport { end: BodyEnd::Complete, bytes: 0, grpc: None, unread: false };
+            Head::of(protocol, is_call, &parts).into_outcome(&report)
+        };
+        for (status, code, verdict) in [
+            (200, GrpcCode::Unknown, Verdict::Failure),
+            (400, GrpcCode::Internal, Verdict::Failure),
+            (401, GrpcCode::Unauthenticated, Verdict::Success),
+            (404, GrpcCode::Unimplemented, Verdict::Success),
+            (429, GrpcCode::Unavailable, Verdict::Failure),
+            (503, GrpcCode::Unavailable, Verdict::Failure),
+        ] {
+            let outcome = of(Protocol::Http, true, status);
+            assert_eq!((outcome.grpc, outcome.grpc_of_call()), (None, Some(code)), "{status}");
+            assert_eq!(ClientClassifier.classify(&outcome), verdict, "{status}");
+            assert_eq!(of(Protocol::Http, false, status).grpc_of_call(), None, "{status}");
+        }
+        assert_eq!(
+            of(Protocol::Grpc, true, 429).grpc_of_call(),
+            Some(GrpcCode::Unknown),
+            "it ended without one"
+        );
+        let server = ServerClassifier.classify(&of(Protocol::Http, true, 200));
+        assert_eq!(server, Verdict::Success, "a server must not use it");
     }
 
     #[test]

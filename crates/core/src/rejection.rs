@@ -37,6 +37,8 @@ struct Inner {
     layer: Option<&'static str>,
     panicked: bool,
     failed_credential: bool,
+    /// Whether it stands for a call that was not made.
+    unsent: bool,
     /// Whether it was rendered for a real request.
     addressed: bool,
     retry_after: Option<Duration>,
@@ -156,6 +158,7 @@ impl Rejection {
             layer: None,
             panicked: false,
             failed_credential: false,
+            unsent: false,
             addressed: false,
             retry_after: None,
             request_id: None,
@@ -229,6 +232,14 @@ impl Rejection {
     #[must_use]
     pub fn with_failed_credential(mut self) -> Self {
         self.edit().failed_credential = true;
+        self
+    }
+
+    /// Says that the outgoing call it stands for was not made: nothing was sent that the upstream could have failed at. A
+    /// [`ClientClassifier`](crate::ClientClassifier) counts it neither for nor against it, whatever the reason.
+    #[must_use]
+    pub fn unsent(mut self) -> Self {
+        self.edit().unsent = true;
         self
     }
 
@@ -313,6 +324,11 @@ impl Rejection {
     /// response's extensions.
     pub fn is_failed_credential(&self) -> bool {
         self.0.failed_credential
+    }
+
+    /// Whether the call it stands for was not made; see [`unsent`](Self::unsent).
+    pub fn is_unsent(&self) -> bool {
+        self.0.unsent
     }
 
     /// How long the caller should wait.

@@ -128,15 +128,17 @@ impl Call {
 
     /// Whether the gRPC method is one of the service, and not only what the caller wrote.
     ///
-    /// The proof is an answer that only the method itself gives: success, or a message. Errors prove nothing:
-    /// what stands before the methods, an interceptor of tonic's say, gives them for any name.
+    /// The proof is an answer in gRPC that only the method itself gives: success, or a message. Errors prove nothing:
+    /// what stands before the methods, an interceptor of tonic's say, gives them for any name. Nor does what is no
+    /// gRPC: a path with a parameter answers to any name too.
     fn is_known(&self, route: &MatchedRoute, outcome: &Outcome) -> bool {
         let known = &self.shared.known;
         if !route.is_claimed() || known.contains(route.as_str()) {
             return true;
         }
-        let answered =
-            outcome.rejection.is_none() && (outcome.grpc == Some(GrpcCode::Ok) || outcome.bytes > 0);
+        let answered = outcome.rejection.is_none()
+            && outcome.grpc_by_status.is_none()
+            && (outcome.grpc == Some(GrpcCode::Ok) || outcome.bytes > 0);
         answered && known.learn(route.as_str())
     }
 }

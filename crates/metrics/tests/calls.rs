@@ -161,6 +161,29 @@ fn obs_09_a_service_that_answers_any_name_is_bounded_too() {
 }
 
 #[test]
+fn obs_01_and_obs_09_a_path_of_plain_http_becomes_no_method_whatever_type_the_caller_gives() {
+    let recorded = Recorded::new();
+    let layer = recorded.layer();
+    // A route with a parameter, which answers to any name.
+    let mut orders = layer.layer(service_fn(|_: Request<()>| {
+        let order = Response::builder().header("content-type", "application/json");
+        ready(Ok::<_, Infallible>(order.body(http_body_util::Full::<bytes::Bytes>::from("{}")).unwrap()))
+    }));
+    for number in 0..1_500 {
+        request(&mut orders, grpc(&format!("/orders/{number}")));
+    }
+    assert_eq!(recorded.labels(RPC_SERVER_CALL_DURATION), ["rpc_method=_OTHER"]);
+    // Nor has it taken the room of those that exist.
+    let mut service = layer.layer(service_fn(server));
+    request(&mut service, grpc("/shop.Orders/Get"));
+    assert!(
+        recorded
+            .labels(RPC_SERVER_CALL_DURATION)
+            .contains(&"rpc_method=shop.Orders/Get,rpc_status_code=OK".to_owned())
+    );
+}
+
+#[test]
 fn a_path_that_is_no_method_is_other() {
     let labels = labels_after(|layer| layer, &["/not-a-method", "/a/b/c"]);
     assert_eq!(labels, ["rpc_method=_OTHER,rpc_status_code=UNIMPLEMENTED,error_type=UNIMPLEMENTED"]);

@@ -72,6 +72,20 @@ fn obs_03_to_a_client_4xx_is_an_error_and_a_caller_that_gave_up_is_none() {
 }
 
 #[test]
+fn grpc_08_a_call_that_a_proxy_answered_has_the_code_of_its_status() {
+    let recorded = Recorded::new();
+    let mut client = layer(&recorded).of_calls().layer(service_fn(|_: Request<()>| {
+        let html = Response::builder().status(429).header("content-type", "text/html");
+        ready(Ok::<_, Infallible>(html.body(Empty::<Bytes>::new()).unwrap()))
+    }));
+    request(&mut client, grpc("/shop.Orders/Get"));
+    assert_eq!(
+        recorded.labels(RPC_CLIENT_CALL_DURATION),
+        ["name=supplier,rpc_method=shop.Orders/Get,rpc_status_code=UNAVAILABLE,error_type=UNAVAILABLE"]
+    );
+}
+
+#[test]
 fn what_is_not_an_answer_of_the_upstream_has_no_status() {
     let recorded = Recorded::new();
     let mut timeout = layer(&recorded).layer(service_fn(|request: Request<()>| {

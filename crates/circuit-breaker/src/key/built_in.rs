@@ -39,7 +39,7 @@ impl BreakerKey for PerUpstreamRoute {
 
     fn key<'a>(&self, head: &RequestHead<'a>) -> Option<Cow<'a, str>> {
         let authority = PerUpstream.key(head)?;
-        Some(match &*head.route() {
+        Some(match head.route_of_call() {
             MatchedRoute::OTHER => authority,
             route => Cow::Owned(format!("{authority} {route}")),
         })

@@ -142,6 +142,23 @@ async fn rt_14_what_a_layer_on_this_side_refused_counts_in_no_breaker() {
 }
 
 #[tokio::test]
+async fn rt_14_and_cb_07_the_timeout_of_an_attempt_counts_although_nobody_reads_what_it_says() {
+    let timeout = || Rejection::new(Reason::DeadlineExceeded);
+    for (rejection, expected) in [(timeout(), State::Open), (timeout().unsent(), State::Closed)] {
+        let (layer, _) = touchy();
+        let script = Script::answering(move |_| {
+            let answer = rejection.clone().answer::<_, TestBody>(&plain()).map(TestBody::new);
+            async move { Ok(answer) }
+        });
+        let request = Request::post(HOST).body(TestBody::empty()).unwrap();
+        let response = layer.layer(script.service()).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 504);
+        drop(response);
+        assert_eq!(state(&layer), expected);
+    }
+}
+
+#[tokio::test]
 async fn lay_02_the_head_says_nothing_and_a_body_that_breaks_off_is_a_failure() {
     let (layer, _) = touchy();
     let (sender, body) = TestBody::channel();
@@ -174,9 +191,63 @@ async fn cb_07_what_the_caller_cancels_does_not_count() {
     let _cancelled = script.next_call();
     let (_sender, body) = TestBody::channel();
     script.next_call().expect("called").reply.send(Ok(Response::new(body)));
-    drop(call.await.unwrap());
+    leave(call.await.unwrap());
     let report = layer.handle().breaker(KEY).report();
     assert_eq!((report.snapshot.state, report.snapshot.calls), (State::Closed, 0));
+}
+
+/// Asks for the body, gets nothing yet, and goes away.
+fn leave<B: http_body::Body>(response: Response<B>) {
+    let mut body = pin!(response.into_body());
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(body.as_mut().poll_frame(&mut cx).is_pending());
+}
+
+#[tokio::test]
+async fn cb_07_a_caller_that_wants_the_status_alone_tells_successes_as_well_as_failures() {
+    let (layer, time) = touchy();
+    let script = Script::answering(|_| async { Ok(status(200)) });
+    let call = || async {
+        let request = Request::get(HOST).body(TestBody::empty()).unwrap();
+        drop(layer.layer(script.service()).oneshot(request).await.unwrap());
+    };
+    call().await;
+    assert_eq!(layer.handle().breaker(KEY).report().snapshot.calls, 1);
+    // And so a probe that nobody reads closes the breaker.
+    after(&layer, plain(), Ok(status(500))).await;
+    assert_eq!(state(&layer), State::Open);
+    time.advance(30 * SECOND);
+    call().await;
+    assert_eq!(state(&layer), State::Closed);
+}
+
+#[tokio::test]
+async fn grpc_13_an_unread_answer_of_grpc_tells_nothing() {
+    let (layer, _) = touchy();
+    let script = Script::answering(|_| async { Ok(grpc_answer().1) });
+    let request = grpc().map(|()| TestBody::empty());
+    drop(layer.layer(script.service()).oneshot(request).await.unwrap());
+    assert_eq!(layer.handle().breaker(KEY).report().snapshot.calls, 0);
+}
+
+#[tokio::test]
+async fn grpc_08_a_proxy_that_answers_a_call_of_grpc_is_judged_by_its_status() {
+    let answered = |code: u16| async move {
+        let (layer, _) = touchy();
+        let html = Response::builder().status(code).header("content-type", "text/html");
+        after(&layer, grpc(), Ok(html.body(TestBody::full("<p>")).unwrap())).await
+    };
+    for code in [200, 400, 429, 501, 503] {
+        assert_eq!(answered(code).await, State::Open, "{code}");
+    }
+    for code in [401, 403, 404] {
+        assert_eq!(answered(code).await, State::Closed, "{code}");
+    }
+    // To a request that is served, its caller may have given any type.
+    let (layer, _) = touchy();
+    let mut served = grpc();
+    RequestContext::of(&mut served);
+    assert_eq!(after(&layer, served, Ok(status(415))).await, State::Closed);
 }
 
 #[tokio::test]
@@ -214,7 +285,7 @@ async fn lay_01_and_cb_05_a_probe_that_is_dropped_anywhere_gives_its_permit_back
                 probe.reply.send(Ok(Response::new(body)));
                 let response = call.as_mut().await.unwrap();
                 assert_eq!(state(&layer), State::HalfOpen);
-                drop(response);
+                leave(response);
             }
         }
         drop(call);

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// A gRPC status code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,6 +82,22 @@ impl GrpcCode {
     /// The status that headers or trailers carry, if they carry one.
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         headers.get("grpc-status").map(Self::from_header)
+    }
+
+    /// What the HTTP status of an answer stands for that has no `grpc-status`: a proxy's, and no gRPC server's.
+    ///
+    /// For clients alone, as gRPC's [mapping of HTTP statuses] says: a server must not use it.
+    ///
+    /// [mapping of HTTP statuses]: https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+    pub fn of_http_status(status: StatusCode) -> Self {
+        match status.as_u16() {
+            400 | 431 => Self::Internal,
+            401 => Self::Unauthenticated,
+            403 => Self::PermissionDenied,
+            404 => Self::Unimplemented,
+            429 | 502 | 503 | 504 => Self::Unavailable,
+            _ => Self::Unknown,
+        }
     }
 
     /// Whether the code tells of a failure of the server rather than of the call: `UNKNOWN`,

@@ -36,6 +36,8 @@ pub struct BodyReport {
     pub bytes: u64,
     /// The gRPC status in the trailers; for gRPC-Web, in the body's last frame.
     pub grpc: Option<GrpcCode>,
+    /// Whether nobody ever asked for any of it.
+    pub unread: bool,
 }
 
 /// Is told once how a body ended.
@@ -167,10 +169,10 @@ impl<B: Body, O: BodyObserver> Body for ObservedBody<B, O> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        this.watch.polling = true;
+        this.watch.polling = Polling::Now;
         // Handed on as it is: to take it out would copy it twice.
         let polled = this.inner.as_mut().poll_frame(cx);
-        this.watch.polling = false;
+        this.watch.polling = Polling::Before;
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
@@ -209,8 +211,16 @@ struct Watch<O: BodyObserver> {
     ended: bool,
     /// The bytes alone do not make it complete.
     needs_trailers: bool,
-    /// Set while the inner body runs: still set in `drop` means that it panicked.
-    polling: bool,
+    polling: Polling,
+}
+
+/// Whether the inner body is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Polling {
+    Never,
+    /// Still so in `drop` means that it panicked.
+    Now,
+    Before,
 }
 
 impl<O: BodyObserver> Watch<O> {
@@ -224,7 +234,7 @@ impl<O: BodyObserver> Watch<O> {
             web: None,
             ended,
             needs_trailers: false,
-            polling: false,
+            polling: Polling::Never,
         }
     }
 
@@ -259,13 +269,14 @@ impl<O: BodyObserver> Watch<O> {
     #[inline(never)]
     fn settle(&mut self, end: BodyEnd) {
         if let Some(observer) = self.observer.take() {
-            observer.on_end(BodyReport { end, bytes: self.bytes, grpc: self.grpc });
+            let unread = self.polling == Polling::Never;
+            observer.on_end(BodyReport { end, bytes: self.bytes, grpc: self.grpc, unread });
         }
     }
 
     #[inline(never)]
     fn settle_dropped(&mut self) {
-        let end = if self.polling {
+        let end = if self.polling == Polling::Now {
             BodyEnd::Panic
         } else if self.is_complete() {
             BodyEnd::Complete

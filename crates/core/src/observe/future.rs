@@ -30,7 +30,8 @@ pub trait Observer: Sized {
 }
 
 /// Observes the response that `future` will give to the end of its body. `protocol` is the request's: `None` where
-/// nobody has looked for it yet, and the response alone tells. `head` says whether the request was a HEAD, whose answer
+/// nobody has looked for it yet, and the response alone tells: then no gRPC call is known that was answered by something else.
+/// `head` says whether the request was a HEAD, whose answer
 /// has no body.
 #[inline(always)]
 pub fn observe<F, O: Observer>(
@@ -111,7 +112,8 @@ impl<F, O: Observer> ObservedFuture<F, O> {
                 let wants_head = this.watch.observer.as_ref().is_some_and(O::wants_head);
                 // Given as it is, and answered as it is wanted: anything else would move each response once more.
                 if may_be_grpc || wants_head || extent.size.is_none() {
-                    return look_closely(this.watch, parts, wrap(body), extent, *this.head, may_be_grpc);
+                    let asked = Asked { head: *this.head, protocol: *this.protocol, may_be_grpc };
+                    return look_closely(this.watch, parts, wrap(body), extent, asked);
                 }
                 let ended = extent.has_ended(*this.head, parts.status);
                 let head = Head::of_http(&parts);
@@ -131,6 +133,13 @@ impl<F, O: Observer> ObservedFuture<F, O> {
     }
 }
 
+/// What was asked for.
+struct Asked {
+    head: bool,
+    protocol: Option<Protocol>,
+    may_be_grpc: bool,
+}
+
 /// Apart, so that what most responses need is small enough to be part of the caller.
 #[inline(never)]
 fn look_closely<B, E, O: Observer>(
@@ -138,15 +147,15 @@ fn look_closely<B, E, O: Observer>(
     mut parts: Parts,
     body: B,
     extent: Extent,
-    head: bool,
-    may_be_grpc: bool,
+    asked: Asked,
 ) -> Poll<Observed<B, O, E>> {
     if let Some(observer) = watch.observer.as_mut().filter(|observer| observer.wants_head()) {
         observer.on_head(&mut parts);
     }
-    let protocol = if may_be_grpc { Protocol::from_headers(&parts.headers) } else { Protocol::Http };
-    let seen = HeadSeen { head: Head::of(protocol, &parts), observer: watch.ready() };
-    let body = ObservedBody::of(protocol, &parts, body, extent, head, seen);
+    let protocol = if asked.may_be_grpc { Protocol::from_headers(&parts.headers) } else { Protocol::Http };
+    let is_grpc_call = asked.protocol.is_some_and(Protocol::is_grpc);
+    let seen = HeadSeen { head: Head::of(protocol, is_grpc_call, &parts), observer: watch.ready() };
+    let body = ObservedBody::of(protocol, &parts, body, extent, asked.head, seen);
     Poll::Ready(Ok(Response::from_parts(parts, body)))
 }
 

@@ -59,7 +59,8 @@ where
         let due = Due { end, head: None, idle: settings.idle };
         let call = Call { keeper: Arc::clone(&self.shared.keeper), due, origin: Origin::Outbound(face) };
         if left.is_some_and(|left| left.is_zero() || left < settings.floor) {
-            return TimeoutFuture::refuse(call.exceeded(Stage::Arrival), call.face());
+            // The upstream has not heard of it, and its breaker must not.
+            return TimeoutFuture::refuse(call.exceeded(Stage::Arrival).unsent(), call.face());
         }
         if let (Some(end), Some(left)) = (end, left) {
             if settings.is_total {

@@ -74,7 +74,8 @@ impl Observer for OutgoingCall {
         let refused = outcome.rejection.as_ref().map(|rejection| rejection.reason());
         // The status of a refusal is ours, and not the upstream's.
         let status = outcome.status.filter(|_| refused.is_none());
-        self.settle(End { ending: outcome.ending, status, grpc: outcome.grpc, refused });
+        let grpc = outcome.grpc_of_call();
+        self.settle(End { ending: outcome.ending, status, grpc, refused });
     }
 }
 
