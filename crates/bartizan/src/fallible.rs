@@ -7,12 +7,26 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bartizan_core::{Rejection, RequestContext, ResponseBody};
+use bartizan_core::{Client, Face, Rejection, RequestContext, ResponseBody, Server};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
+
+/// Where a stack stands: around a service, or around a client.
+pub trait Side {
+    /// Whether its requests are outgoing calls.
+    const IS_OUTGOING: bool;
+}
+
+impl Side for Server {
+    const IS_OUTGOING: bool = false;
+}
+
+impl Side for Client {
+    const IS_OUTGOING: bool = true;
+}
 
 /// A foreign layer whose errors become refusals; made by [`Stack::push_fallible`](crate::Stack::push_fallible).
 #[derive(Clone)]
@@ -20,11 +34,12 @@ use tower_service::Service;
 pub struct FallibleLayer<L, R> {
     layer: L,
     refusal: R,
+    is_outgoing: bool,
 }
 
 impl<L, R> FallibleLayer<L, R> {
-    pub(crate) fn new(layer: L, refusal: R) -> Self {
-        Self { layer, refusal }
+    pub(crate) fn new<S: Side>(layer: L, refusal: R) -> Self {
+        Self { layer, refusal, is_outgoing: S::IS_OUTGOING }
     }
 }
 
@@ -38,7 +53,12 @@ impl<S, L: Layer<S>, R: Clone> Layer<S> for FallibleLayer<L, R> {
     type Service = Fallible<L::Service, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Fallible { inner: self.layer.layer(inner), refusal: self.refusal.clone(), failed: None }
+        Fallible {
+            inner: self.layer.layer(inner),
+            refusal: self.refusal.clone(),
+            is_outgoing: self.is_outgoing,
+            failed: None,
+        }
     }
 }
 
@@ -46,14 +66,20 @@ impl<S, L: Layer<S>, R: Clone> Layer<S> for FallibleLayer<L, R> {
 pub struct Fallible<S, R> {
     inner: S,
     refusal: R,
+    is_outgoing: bool,
     /// What the inner service said instead of being ready; answered by the next call.
     failed: Option<Rejection>,
 }
 
 impl<S: Clone, R: Clone> Clone for Fallible<S, R> {
     fn clone(&self) -> Self {
-        // Readiness is of one instance, and so is the failure to get ready.
-        Self { inner: self.inner.clone(), refusal: self.refusal.clone(), failed: None }
+        Self {
+            inner: self.inner.clone(),
+            refusal: self.refusal.clone(),
+            is_outgoing: self.is_outgoing,
+            // Readiness is of one instance, and so is the failure to get ready.
+            failed: None,
+        }
     }
 }
 
@@ -86,20 +112,32 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let context = RequestContext::of(&mut request);
+        let caller = if self.is_outgoing {
+            Caller::OfCall { face: Face::of_call(&request) }
+        } else {
+            Caller::OfRequest { context: RequestContext::of(&mut request) }
+        };
         let state = match self.failed.take() {
             Some(rejection) => State::Refuse { rejection: Some(rejection) },
             None => State::Call { inner: self.inner.call(request), refusal: self.refusal.clone() },
         };
-        FallibleFuture { context, state }
+        FallibleFuture { caller, state }
     }
+}
+
+/// Who is answered.
+enum Caller {
+    /// Asked when it is refused: layers further in may have given the request its id.
+    OfRequest { context: RequestContext },
+    /// The context it may carry is of the request it is made for, whose protocol is another matter.
+    OfCall { face: Face },
 }
 
 pin_project! {
     /// Response future of [`Fallible`].
     #[must_use = "futures do nothing unless polled"]
     pub struct FallibleFuture<F, R> {
-        context: RequestContext,
+        caller: Caller,
         #[pin]
         state: State<F, R>,
     }
@@ -138,6 +176,9 @@ where
                 rejection.take().unwrap_or_else(|| bartizan_core::Reason::Internal.into())
             }
         };
-        Poll::Ready(Ok(rejection.into_response(&this.context.face())))
+        Poll::Ready(Ok(match this.caller {
+            Caller::OfRequest { context } => rejection.into_response(&context.face()),
+            Caller::OfCall { face } => rejection.into_response(face),
+        }))
     }
 }

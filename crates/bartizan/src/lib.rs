@@ -49,6 +49,6 @@ pub use self::adapters::{HttpReqwest, HttpReqwestFuture};
 pub use self::recommended::{Recommended, RecommendedError, RecommendedLayers, RecommendedStack};
 pub use self::{
     describe::{Description, Entry},
-    fallible::{Fallible, FallibleFuture, FallibleLayer},
+    fallible::{Fallible, FallibleFuture, FallibleLayer, Side},
     stack::Stack,
 };

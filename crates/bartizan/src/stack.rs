@@ -10,7 +10,7 @@ use tower_layer::{Identity, Stack as Nested};
 
 use crate::{
     describe::{Description, Entry},
-    fallible::FallibleLayer,
+    fallible::{self, FallibleLayer},
 };
 
 /// A stack of layers, put together from the outside in and checked by the compiler.
@@ -146,9 +146,10 @@ impl<Side, At, Known, L> Stack<Side, At, Known, L> {
         refusal: R,
     ) -> Stack<Side, At, Known, Nested<FallibleLayer<N, R>, L>>
     where
+        Side: fallible::Side,
         At: Phase,
     {
-        self.nest(FallibleLayer::new(layer, refusal), Entry::foreign(At::NAME, name))
+        self.nest(FallibleLayer::new::<Side>(layer, refusal), Entry::foreign(At::NAME, name))
     }
 
     fn nest<N, P, K>(self, layer: N, entry: Entry) -> Stack<Side, P, K, Nested<N, L>> {

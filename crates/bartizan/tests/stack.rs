@@ -7,7 +7,8 @@ use std::{
 };
 
 use bartizan::{
-    IntoLayer, NormalizeLayer, ProblemLayer, Reason, Rejection, Server, ServerLayer, Stack, fact, phase,
+    IntoLayer, NormalizeLayer, ProblemLayer, Reason, Rejection, RequestContext, Server, ServerLayer, Stack,
+    fact, phase,
 };
 use http::{Request, Response, StatusCode};
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
@@ -188,4 +189,62 @@ async fn errors_of_fallible_layers_become_refusals_before_and_after_the_call() {
         assert_eq!(response.status(), reason.status());
         assert_eq!(response.extensions().get::<Rejection>().unwrap().reason(), reason);
     }
+}
+
+#[tokio::test]
+async fn err_02_and_grpc_02_a_call_is_refused_in_its_own_protocol_whichever_request_it_is_made_for() {
+    let served = |method, content_type: &str| {
+        let request = Request::builder().method(method).uri("/a.B/C").header("content-type", content_type);
+        RequestContext::of(&mut request.body(()).unwrap())
+    };
+    let refused = async |served: RequestContext, content_type: &str| {
+        let stack = Stack::client().push_fallible("identity", tower_layer::Identity::new(), |_: BoxError| {
+            Rejection::new(Reason::DeadlineExceeded)
+        });
+        let call = Request::post("/x.Y/Z").header("content-type", content_type).extension(served);
+        stack.build().layer(Failing { ready: true }).oneshot(call.body(String::new()).unwrap()).await.unwrap()
+    };
+    let http = refused(served("POST", "application/grpc"), "application/json").await;
+    assert_eq!(
+        (http.status(), &http.headers()["content-type"]),
+        (StatusCode::GATEWAY_TIMEOUT, &"application/problem+json".parse().unwrap())
+    );
+    let grpc = refused(served("GET", "application/json"), "application/grpc").await;
+    assert_eq!((grpc.status(), &grpc.headers()["grpc-status"]), (StatusCode::OK, &"4".parse().unwrap()));
+    // The answer to a HEAD would have no body.
+    let get = refused(served("HEAD", "application/json"), "application/json").await;
+    assert!(!http_body::Body::is_end_stream(get.body()), "it has a body");
+}
+
+#[cfg(all(feature = "correlation-id", feature = "deadline"))]
+#[tokio::test]
+async fn tower_http_s_cors_fits_around_every_layer() {
+    use bartizan::{
+        correlation_id::{CorrelationIdLayer, TraceContextLayer},
+        deadline::TimeoutLayer,
+    };
+    use tower::ServiceBuilder;
+    use tower_http::cors::CorsLayer;
+
+    let preflight = || {
+        let request = Request::options("/").header("origin", "https://shop.example.com");
+        request.header("access-control-request-method", "GET").body(String::new()).unwrap()
+    };
+    let allowed = |response: &Response<_>| {
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.headers().contains_key("access-control-allow-origin"));
+    };
+    fn head<B>(response: Response<B>) -> Response<()> {
+        response.map(drop)
+    }
+
+    let cors = CorsLayer::permissive;
+    let ids = ServiceBuilder::new().layer(cors()).layer(CorrelationIdLayer::new()).service_fn(echo);
+    allowed(&head(ids.oneshot(preflight()).await.unwrap()));
+    let trace = ServiceBuilder::new().layer(cors()).layer(TraceContextLayer::new()).service_fn(echo);
+    allowed(&head(trace.oneshot(preflight()).await.unwrap()));
+    let timeout = Some(TimeoutLayer::new(std::time::Duration::from_secs(1)).unwrap());
+    let stack = Stack::server().push_foreign_at::<phase::Cors, _>("cors", cors()).push(timeout);
+    let plain = stack.build().layer(service_fn(echo));
+    allowed(&head(plain.oneshot(preflight()).await.unwrap()));
 }

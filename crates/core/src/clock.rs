@@ -153,8 +153,9 @@ struct Origin {
 static ORIGIN: LazyLock<Origin> =
     LazyLock::new(|| Origin { instant: Clock::system().now(), nanos: system_nanos() });
 
-/// The system's monotonic clock, which `Instant` reads too.
-#[cfg(unix)]
+/// The system's monotonic clock, which `Instant` reads too: but on Apple's systems, where `Instant` stands still while the
+/// machine sleeps, and this clock does not.
+#[cfg(all(unix, not(target_vendor = "apple")))]
 #[inline]
 fn system_nanos() -> u64 {
     // Every system has it, it starts at zero, and neither part of it is ever negative.
@@ -165,10 +166,13 @@ fn system_nanos() -> u64 {
 }
 
 /// Where `Instant` is all there is, from the first reading on.
-#[cfg(not(unix))]
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
 fn system_nanos() -> u64 {
+    /// What is subtracted from a reading is to stay above zero: this is more than a year.
+    const AHEAD: u64 = 1 << 55;
     static FIRST: LazyLock<Instant> = LazyLock::new(|| Clock::system().now());
-    u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    let since = u64::try_from(FIRST.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    AHEAD.saturating_add(since)
 }
 
 /// The system's wall clock, which `SystemTime` reads too.

@@ -110,6 +110,13 @@ pin_project! {
     }
 }
 
+/// An empty body, without the layer.
+impl<A, B: Default> Default for OptionalBody<A, B> {
+    fn default() -> Self {
+        Self::Off { body: B::default() }
+    }
+}
+
 impl<A, B> Body for OptionalBody<A, B>
 where
     A: Body,

@@ -76,9 +76,27 @@ impl<'a> RequestHead<'a> {
         served.principal()?.tenant().map(|tenant| Cow::Owned(tenant.to_owned()))
     }
 
-    /// The template of the route or the gRPC method, [`MatchedRoute::OTHER`] without one.
+    /// The template of the route or the gRPC method, [`MatchedRoute::OTHER`] without one: what the request itself tells, or
+    /// what the layers of its context found out.
     pub fn route(&self) -> Cow<'a, str> {
-        self.request.route(self.context)
+        match (self.own_route(), self.context) {
+            (Some(own), _) => Cow::Borrowed(own),
+            (None, context) => self.request.route(context),
+        }
+    }
+
+    /// The route of an outgoing call: the [`MatchedRoute`] that its caller left in its extensions, or the gRPC method;
+    /// [`MatchedRoute::OTHER`] without one. The context that a call may carry knows the route of the request it is made
+    /// for, which is another.
+    pub fn route_of_call(&self) -> &'a str {
+        self.own_route().unwrap_or(MatchedRoute::OTHER)
+    }
+
+    fn own_route(&self) -> Option<&'a str> {
+        if let Some(route) = self.extensions.get::<MatchedRoute>() {
+            return Some(route.as_str());
+        }
+        if self.protocol().is_grpc() { MatchedRoute::method_in(self.uri.path()) } else { None }
     }
 
     /// Whom the request goes to: host and port in lower case, without user information and without the scheme's own
@@ -96,7 +114,7 @@ impl<'a> RequestHead<'a> {
 
     /// What the caller speaks.
     pub fn protocol(&self) -> Protocol {
-        self.context.map_or_else(|| self.request.protocol(), RequestContext::protocol)
+        Protocol::from_headers(self.headers)
     }
 }
 
@@ -114,17 +132,12 @@ impl fmt::Debug for RequestHead<'_> {
 /// What must be asked of the request itself, whose body has some type.
 trait Head {
     fn version(&self) -> Version;
-    fn protocol(&self) -> Protocol;
     fn route<'a>(&'a self, context: Option<&'a RequestContext>) -> Cow<'a, str>;
 }
 
 impl<B> Head for Request<B> {
     fn version(&self) -> Version {
         self.version()
-    }
-
-    fn protocol(&self) -> Protocol {
-        Protocol::of(self)
     }
 
     fn route<'a>(&'a self, context: Option<&'a RequestContext>) -> Cow<'a, str> {
@@ -145,6 +158,31 @@ mod tests {
         let caller = tenant.into_iter().fold(caller, |caller, tenant| caller.tenant(tenant)).build();
         RequestContext::of(&mut request).set_principal(caller);
         request
+    }
+
+    #[test]
+    fn cb_08_a_call_has_its_own_route_whichever_context_it_carries() {
+        let mut served = Request::post("/shop.Cart/Checkout").header("content-type", "application/grpc");
+        served = served.extension(MatchedRoute::template("/carts/{id}"));
+        let served = RequestContext::of(&mut served.body(()).unwrap());
+        served.set_route(MatchedRoute::template("/carts/{id}"));
+        let call = |path: &str, content_type: &str| {
+            let call = Request::post(path).header("content-type", content_type);
+            call.extension(served.clone()).body(()).unwrap()
+        };
+        let grpc = call("/stock.Inventory/Reserve", "application/grpc");
+        let head = RequestHead::of(&grpc);
+        assert_eq!(
+            (&*head.route(), head.route_of_call()),
+            ("stock.Inventory/Reserve", "stock.Inventory/Reserve")
+        );
+        let mut http = call("/orders/7", "application/json");
+        assert_eq!(RequestHead::of(&http).protocol(), Protocol::Http);
+        assert_eq!(RequestHead::of(&http).route_of_call(), "_OTHER");
+        assert_eq!(RequestHead::of(&http).route(), "/carts/{id}", "of a request that is served");
+        http.extensions_mut().insert(MatchedRoute::template("/orders/{id}"));
+        let head = RequestHead::of(&http);
+        assert_eq!((&*head.route(), head.route_of_call()), ("/orders/{id}", "/orders/{id}"));
     }
 
     #[test]

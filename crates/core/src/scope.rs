@@ -200,6 +200,13 @@ impl<B> ScopedBody<B> {
     }
 }
 
+/// An empty body, in no scope.
+impl<B: Default> Default for ScopedBody<B> {
+    fn default() -> Self {
+        Self::new(None, B::default())
+    }
+}
+
 impl<B: Body> Body for ScopedBody<B> {
     type Data = B::Data;
     type Error = B::Error;

@@ -13,7 +13,7 @@ use std::{
     fmt,
     sync::{
         Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -62,8 +62,9 @@ struct Inner {
     principal: OnceLock<Principal>,
     client_addr: OnceLock<ClientAddr>,
     route: OnceLock<MatchedRoute>,
-    /// There was none when it was looked for. To note that in `route` would cost more than all the looking.
-    unrouted: AtomicBool,
+    /// How many extensions the request had, and one, when a route was looked for and there was none; 0 when none was
+    /// looked for. To note that in `route` would cost more than all the looking, and a router further in may tell one.
+    unrouted: AtomicUsize,
     deadline: Mutex<Option<Deadline>>,
     /// Read when the context is made: nearly every layer wants it, and then it is there.
     arrived: u64,
@@ -103,7 +104,7 @@ impl Inner {
         empty(client_addr);
         empty(route);
         *retry.get_mut() = false;
-        *unrouted.get_mut() = false;
+        *unrouted.get_mut() = 0;
         *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         *finished.get_mut() = 0;
         event.clear();
@@ -265,7 +266,7 @@ impl RequestContext {
     /// The route template or gRPC method, if a layer that could see it noted it.
     #[inline]
     pub fn route(&self) -> Option<&MatchedRoute> {
-        let unrouted = || self.0.unrouted.load(Relaxed).then_some(MatchedRoute::none());
+        let unrouted = || (self.0.unrouted.load(Relaxed) > 0).then_some(MatchedRoute::none());
         self.0.route.get().or_else(unrouted)
     }
 
@@ -281,19 +282,22 @@ impl RequestContext {
         self.0.route.set(route).is_ok()
     }
 
-    /// The route of `request`, whose context this is: read once, and noted for those who only have the context.
+    /// The route of `request`, whose context this is: the first that is found, noted for those who only have the context.
+    /// A layer around a router finds none, and those within it do.
     #[inline]
     pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
-        if let Some(known) = self.route() {
+        if let Some(known) = self.0.route.get() {
             return known;
         }
-        // Where only the context itself is, nobody left a route.
-        let is_alone = request.extensions().len() <= 1 && !self.0.protocol.is_grpc();
-        let found = if is_alone { None } else { MatchedRoute::found(self.0.protocol, request) };
-        match found {
+        let extensions = request.extensions().len();
+        // Where only the context itself is, nobody left a route; and nobody has since, where nothing was left.
+        let is_alone = extensions <= 1 && !self.0.protocol.is_grpc();
+        let is_as_before = self.0.unrouted.load(Relaxed) == extensions + 1;
+        let look = || MatchedRoute::found(self.0.protocol, request);
+        match if is_alone || is_as_before { None } else { look() } {
             Some(route) => self.0.route.get_or_init(|| route),
             None => {
-                self.0.unrouted.store(true, Relaxed);
+                self.0.unrouted.store(extensions + 1, Relaxed);
                 MatchedRoute::none()
             }
         }
@@ -353,13 +357,12 @@ impl Drop for RequestContext {
 
 impl fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither the caller nor its address: responses and futures hold contexts, and are shown without a thought.
         f.debug_struct("RequestContext")
             .field("protocol", &self.0.protocol)
             .field("request_id", &self.request_id())
             .field("correlation_id", &self.correlation_id())
             .field("trace", &self.trace())
-            .field("principal", &self.principal())
-            .field("client_addr", &self.client_addr())
             .field("route", &self.route())
             .finish_non_exhaustive()
     }
@@ -396,7 +399,7 @@ mod tests {
         assert!(context.set_principal(Principal::service("billing").build()));
         assert!(context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into())));
         assert!(context.set_route(MatchedRoute::template(template.clone())));
-        context.0.unrouted.store(true, Relaxed);
+        context.0.unrouted.store(2, Relaxed);
         context.set_retry();
         context.tighten_deadline(Deadline::at(Clock::system().now()));
         assert!(context.finished(&Clock::system()) > 0);
@@ -418,6 +421,20 @@ mod tests {
         assert_eq!(next.0.finished.load(Relaxed), 0);
         assert!(!next.event().is_enabled() && next.event().read(<[_]>::is_empty));
         assert!(next.set_request_id(owned()), "and all of it can be set again");
+    }
+
+    #[test]
+    fn log_05_debug_shows_neither_the_caller_nor_its_address() {
+        let context = RequestContext::of(&mut Request::new(()));
+        let caller = Principal::user("ada@example.com").tenant("acme").roles(["admin"]).credential_id("k-1");
+        context.set_principal(caller.build());
+        context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into()));
+        context.set_request_id(RequestId::new("r-1").unwrap());
+        let shown = format!("{context:?}");
+        assert!(shown.contains("r-1"), "{shown}");
+        for private in ["ada", "acme", "admin", "k-1", "192.0.2.7"] {
+            assert!(!shown.contains(private), "{private} in {shown}");
+        }
     }
 
     #[test]

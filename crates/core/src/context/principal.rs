@@ -183,9 +183,8 @@ impl Principal {
 
     #[cold]
     fn hash_caller(&self) -> u128 {
-        let half = |which: u8| {
-            u128::from(SECRET.hash_one((which, self.0.kind, self.issuer(), self.subject())))
-        };
+        let half =
+            |which: u8| u128::from(SECRET.hash_one((which, self.0.kind, self.issuer(), self.subject())));
         half(0) << 64 | half(1)
     }
 }
@@ -362,7 +361,8 @@ mod tests {
         let one = Principal::user("ada").issuer("idp").scopes(["a"]).credential_id("1").build();
         let print = one.fingerprint();
         assert_eq!((one.fingerprint(), one.clone().fingerprint()), (print, print), "and it stays");
-        let same = Principal::user("ada").issuer("idp").tenant("t").credential_id("2").expires_at(SystemTime::now());
+        let same =
+            Principal::user("ada").issuer("idp").tenant("t").credential_id("2").expires_at(SystemTime::now());
         assert_eq!(same.build().fingerprint(), print);
         let others = [
             Principal::service("ada").issuer("idp"),

@@ -76,6 +76,11 @@ impl MatchedRoute {
         inserted
     }
 
+    /// The gRPC method that a path names, without the leading slash, if it has the form of one.
+    pub(crate) fn method_in(path: &str) -> Option<&str> {
+        if is_grpc_method(path) { path.strip_prefix('/') } else { None }
+    }
+
     /// The template or method; [`OTHER`](Self::OTHER) without one.
     pub fn as_str(&self) -> &str {
         match &self.0 {
@@ -133,19 +138,36 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_read_once_also_when_there_is_none() {
-        for first in [None, Some("/orders/{id}")] {
+    fn a_route_is_read_once() {
+        let mut request = Request::new(());
+        let context = RequestContext::of(&mut request);
+        assert!(context.route().is_none());
+        request.extensions_mut().insert(MatchedRoute::template("/orders/{id}"));
+        assert_eq!(context.route_of(&request).as_str(), "/orders/{id}");
+        request.extensions_mut().insert(MatchedRoute::template("/later"));
+        assert_eq!(context.route_of(&request).as_str(), "/orders/{id}");
+        assert_eq!(context.route().unwrap().as_str(), "/orders/{id}");
+    }
+
+    #[test]
+    fn lay_08_a_look_around_the_router_hides_no_route_from_those_within_it() {
+        for others in 0..3 {
             let mut request = Request::new(());
-            let context = RequestContext::of(&mut request);
-            assert!(context.route().is_none());
-            if let Some(template) = first {
-                request.extensions_mut().insert(MatchedRoute::template(template));
+            if others > 0 {
+                request.extensions_mut().insert("something else");
             }
-            let expected = first.unwrap_or("_OTHER");
-            assert_eq!(context.route_of(&request).as_str(), expected);
-            request.extensions_mut().insert(MatchedRoute::template("/later"));
-            assert_eq!(context.route_of(&request).as_str(), expected);
-            assert_eq!(context.route().unwrap().as_str(), expected);
+            let context = RequestContext::of(&mut request);
+            for _ in 0..2 {
+                assert!(context.route_of(&request).is_other());
+                assert!(context.route().unwrap().is_other(), "noted");
+            }
+            if others > 1 {
+                request.extensions_mut().insert(7_u8);
+                assert!(context.route_of(&request).is_other());
+            }
+            request.extensions_mut().insert(MatchedRoute::template("/orders/{id}"));
+            assert_eq!(context.route_of(&request).as_str(), "/orders/{id}");
+            assert_eq!(context.route().unwrap().as_str(), "/orders/{id}", "for those further out as well");
         }
     }
 
