@@ -93,7 +93,7 @@ async fn cid_04_a_call_carries_the_ids_and_the_trace_of_the_request_being_served
 }
 
 #[tokio::test]
-async fn lay_05_nothing_else_of_the_request_being_served_goes_out() {
+async fn cid_04_nothing_else_of_the_request_being_served_goes_out() {
     let mut received = Request::get("/")
         .header("connection", "x-request-id, close")
         .header("te", "trailers")
@@ -110,6 +110,43 @@ async fn lay_05_nothing_else_of_the_request_being_served_goes_out() {
         names,
         HashSet::from(["accept", "x-request-id", "x-correlation-id", "traceparent", "tracestate"])
     );
+}
+
+#[tokio::test]
+async fn lay_05_a_request_that_is_sent_on_leaves_behind_what_was_meant_for_its_connection() {
+    let forward = PropagateLayer::new().with_overwrite(true);
+    let received = |te: &'static str| {
+        within(&serving())
+            .header("connection", "x-secret, TE")
+            .header("connection", "Keep-Alive,, bad name, close")
+            .header("x-secret", "1")
+            .header("keep-alive", "timeout=5")
+            .header("proxy-connection", "keep-alive")
+            .header("transfer-encoding", "chunked")
+            .header("upgrade", "websocket")
+            .header("te", te)
+            .header("accept", "*/*")
+            .body(())
+            .unwrap()
+    };
+    for (te, kept) in [("trailers", true), ("Trailers", true), ("gzip, trailers", false)] {
+        let sent = send(&forward, received(te)).await;
+        let names: HashSet<_> = sent.keys().map(http::HeaderName::as_str).collect();
+        let mut expected =
+            HashSet::from(["accept", "x-request-id", "x-correlation-id", "traceparent", "tracestate"]);
+        if kept {
+            expected.insert("te");
+        }
+        assert_eq!(names, expected, "{te}");
+    }
+    // To where nothing of ours goes, that does not go either.
+    let elsewhere = forward.with_authorities(["elsewhere.example"]).unwrap();
+    assert!(!send(&elsewhere, received("gzip")).await.contains_key("x-secret"));
+    // What a client asks of its own connection is its own affair.
+    let own =
+        send(&PropagateLayer::new(), within(&serving()).header("connection", "close").body(()).unwrap())
+            .await;
+    assert_eq!(own["connection"], "close");
 }
 
 #[tokio::test]

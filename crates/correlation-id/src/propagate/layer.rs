@@ -174,7 +174,10 @@ impl PropagateLayer {
 
     /// Whether what the request brings of these headers gives way to ours. Default: it stays.
     ///
-    /// What we have none of, and what [`with_authorities`](Self::with_authorities) keeps here, is then removed.
+    /// What we have none of, and what [`with_authorities`](Self::with_authorities) keeps here, is then removed. So is what
+    /// was meant for the connection on which the request came (RFC 9110 section 7.6.1): `Connection` and all that it names,
+    /// `Keep-Alive`, `Proxy-Connection`, `Transfer-Encoding`, `Upgrade`, and a `TE` that is not `trailers`. A proxy of
+    /// connections that change their protocol sets its own further in.
     pub fn with_overwrite(mut self, overwrite: bool) -> Self {
         self.edit().overwrite = overwrite;
         self

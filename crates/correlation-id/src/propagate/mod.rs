@@ -2,6 +2,7 @@
 
 mod authorities;
 mod call;
+mod hop;
 mod layer;
 mod logical;
 mod service;

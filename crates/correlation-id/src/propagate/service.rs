@@ -10,7 +10,7 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Request, header::Entry};
 use tower_service::Service;
 
-use super::{call::Call, layer::Settings};
+use super::{call::Call, hop, layer::Settings};
 use crate::{
     names::{BAGGAGE, TRACEPARENT, TRACESTATE},
     source::span_id,
@@ -57,6 +57,9 @@ where
 
 impl Settings {
     fn propagate<B>(&self, request: &mut Request<B>) {
+        if self.overwrite {
+            hop::strip(request.headers_mut());
+        }
         if let Some(authorities) = &self.authorities
             && !authorities.contain(request)
         {
