@@ -206,6 +206,7 @@ fn grpc_02_a_call_is_not_refused_with_a_status() {
 #[test]
 fn grpc_05_grpc_07_grpc_14_a_status_has_the_wrong_metadata() {
     finds(Sickness::PadsTheDetails, "GRPC-05", "padded");
+    finds(Sickness::TellsAnotherCodeInTheDetails, "GRPC-05", "say Some(5)");
     finds(Sickness::SendsManyHeaders, "GRPC-07", "bytes");
     finds(Sickness::ForgetsTheGrpcWebType, "GRPC-14", "content-type");
 }

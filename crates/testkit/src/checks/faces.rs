@@ -6,6 +6,7 @@ use bartizan_core::{Problem, Reason, Rejection};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Response, StatusCode, header};
 use http_body::Body;
+use prost::Message as _;
 use tower_service::Service;
 
 use super::sharing::warm_up;
@@ -223,13 +224,25 @@ fn status_face(which: &str, reason: Reason, kind: Kind, response: &Response<Byte
             Details,
             "{which}: grpc-status-details-bin is padded: {details:?}"
         );
-        let details = tonic::Status::from_header_map(headers).map(|status| status.details().len());
-        ensure!(
-            details.is_some_and(|length| length > 0),
-            Details,
-            "{which}: grpc-status-details-bin does not decode"
-        );
+        let status = tonic::Status::from_header_map(headers);
+        let code = status.and_then(|status| code_in(status.details()));
+        ensure!(code.is_some(), Details, "{which}: grpc-status-details-bin does not decode");
+        let expected = reason.grpc_code() as i32;
+        ensure!(code == Some(expected), Details, "{which}: the details say {code:?} instead of {expected}");
     }
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
     ensure!(size < 8 * 1024, MetadataSize, "{which}: the metadata take {size} bytes");
+}
+
+/// The code in a `google.rpc.Status`.
+fn code_in(details: &[u8]) -> Option<i32> {
+    #[derive(prost::Message)]
+    struct RpcStatus {
+        #[prost(int32, tag = "1")]
+        code: i32,
+    }
+    if details.is_empty() {
+        return None;
+    }
+    RpcStatus::decode(details).ok().map(|status| status.code)
 }

@@ -77,6 +77,7 @@ pub(crate) enum Sickness {
     ForgetsToSayWhen,
     KeepsTheRefusalOut,
     PadsTheDetails,
+    TellsAnotherCodeInTheDetails,
     SendsManyHeaders,
     ForgetsTheGrpcWebType,
 }
@@ -403,6 +404,10 @@ where
         Sickness::KeepsTheRefusalOut => drop(response.extensions_mut().remove::<Rejection>()),
         Sickness::PadsTheDetails if grpc => {
             headers.insert("grpc-status-details-bin", HeaderValue::from_static("CAc="));
+        }
+        Sickness::TellsAnotherCodeInTheDetails if grpc => {
+            // A status with code 5.
+            headers.insert("grpc-status-details-bin", HeaderValue::from_static("CAU"));
         }
         Sickness::SendsManyHeaders if grpc => {
             let value = HeaderValue::try_from("x".repeat(8_000)).expect("letters");
