@@ -107,7 +107,8 @@
 //!
 //! With the feature `tracing`, [`with_span`](TraceContextLayer::with_span) opens a span named `request`, of target
 //! `bartizan::trace`, around the inner service, its future and its response body. Its fields are named by OpenTelemetry's
-//! semantic conventions, and those that tracing-opentelemetry reads are there:
+//! semantic conventions, and those that tracing-opentelemetry reads are there. It must be told the parent of each span, in
+//! [`with_span_setup`](TraceContextLayer::with_span_setup), or it exports a trace of its own for each request:
 //!
 //! - always: `otel.kind`, `trace_id`, `span_id`, `request_id`, `correlation_id`, and `server.address`, `server.port`,
 //!   `client.address`, `network.peer.address`, `network.protocol.version`, `user_agent.original` as far as they are

@@ -1,6 +1,7 @@
 //! The bridge with the real SDK and tracing-opentelemetry on its far side.
 
-use bartizan_core::{SpanId, TraceContext, TraceId};
+use bartizan_core::{RequestContext, SpanId, TraceContext, TraceId};
+use bartizan_correlation_id::TraceContextLayer;
 use bartizan_opentelemetry::{
     opentelemetry::{
         Context,
@@ -10,6 +11,7 @@ use bartizan_opentelemetry::{
 };
 use http::HeaderValue;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use tower::{Layer, ServiceExt};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -89,4 +91,27 @@ fn trc_04_the_way_back_keeps_trace_span_flags_and_state() {
 fn what_is_no_span_is_no_place_in_a_trace() {
     assert_eq!(trace_context(&SpanContext::NONE), None);
     assert_eq!(trace_context(Context::new().span().span_context()), None);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn trc_01_and_trc_04_the_span_of_the_layer_belongs_to_the_callers_trace() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let subscriber = tracing_subscriber::registry()
+        .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("test")));
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let layer = TraceContextLayer::new().with_span(tracing::Level::INFO).with_span_setup(|span, trace| {
+        span.set_parent(remote_parent(trace)).expect("not begun yet");
+    });
+    let service = layer.layer(tower::service_fn(async |request: http::Request<String>| {
+        let trace = RequestContext::get(request.extensions()).unwrap().trace().unwrap().trace_id();
+        Ok::<_, std::convert::Infallible>(http::Response::new(trace.to_string()))
+    }));
+    let traceparent = format!("00-{}-{}-01", "ab".repeat(16), "cd".repeat(8));
+    let request = http::Request::get("/").header("traceparent", traceparent).body(String::new()).unwrap();
+    drop(service.oneshot(request).await.unwrap());
+    provider.force_flush().unwrap();
+    let [span] = &exporter.get_finished_spans().unwrap()[..] else { panic!("one span") };
+    assert_eq!(span.span_context.trace_id().to_string(), "ab".repeat(16));
+    assert_eq!(span.parent_span_id.to_string(), "cd".repeat(8));
 }

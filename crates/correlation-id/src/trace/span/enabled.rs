@@ -1,10 +1,10 @@
 //! The span and the names of its fields, which are OpenTelemetry's semantic conventions.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use bartizan_core::{
-    Classify, Ending, GrpcCode, MatchedRoute, Outcome, RequestContext, ServerClassifier, Verdict, excerpt,
-    peer_addr,
+    Classify, Ending, GrpcCode, MatchedRoute, Outcome, RequestContext, ServerClassifier, TraceContext,
+    Verdict, excerpt, peer_addr,
 };
 use http::{HeaderMap, Method, Request, Version, header, uri::Authority};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -22,13 +22,39 @@ impl TraceContextLayer {
     /// See the [crate documentation](crate#spans).
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn with_span(mut self, level: Level) -> Self {
-        self.edit().span = SpanSetting(Some(level));
+        self.edit().span.level = Some(level);
+        self
+    }
+
+    /// Runs `setup` with each span of [`with_span`](Self::with_span) and the request's place in the trace, before the span is
+    /// entered for the first time. Default: nothing.
+    ///
+    /// That is where `tracing-opentelemetry` wants to be told the parent: from the first time on it is too late. Without it
+    /// the span that it exports begins a trace of its own, which has another id than logs and outgoing calls have.
+    ///
+    /// ```
+    /// use bartizan_correlation_id::TraceContextLayer;
+    /// use tracing::Level;
+    ///
+    /// let layer = TraceContextLayer::new().with_span(Level::INFO).with_span_setup(|span, trace| {
+    ///     // With bartizan-opentelemetry: `let _ = span.set_parent(remote_parent(trace));`
+    ///     span.record("sampled", trace.flags() & 1);
+    /// });
+    /// ```
+    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    pub fn with_span_setup(mut self, setup: impl Fn(&Span, &TraceContext) + Send + Sync + 'static) -> Self {
+        self.edit().span.setup = Some(Arc::new(setup));
         self
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::trace) struct SpanSetting(Option<Level>);
+type Setup = dyn Fn(&Span, &TraceContext) + Send + Sync;
+
+#[derive(Clone, Default)]
+pub(in crate::trace) struct SpanSetting {
+    level: Option<Level>,
+    setup: Option<Arc<Setup>>,
+}
 
 impl SpanSetting {
     /// `None` too when nobody listens.
@@ -37,12 +63,24 @@ impl SpanSetting {
         context: &RequestContext,
         request: &Request<B>,
     ) -> Option<RequestSpan> {
-        let level = self.0?;
+        let level = self.level?;
         if level > LevelFilter::current() {
             return None;
         }
         let span = open(level, context, request);
-        (!span.is_disabled()).then_some(RequestSpan(span))
+        if span.is_disabled() {
+            return None;
+        }
+        if let (Some(setup), Some(trace)) = (&self.setup, context.trace()) {
+            setup(&span, trace);
+        }
+        Some(RequestSpan(span))
+    }
+}
+
+impl fmt::Debug for SpanSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SpanSetting").field(&self.level).finish()
     }
 }
 
