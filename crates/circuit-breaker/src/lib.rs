@@ -53,8 +53,8 @@
 //!    or DATA_LOSS; 429 and RESOURCE_EXHAUSTED
 //!    [on demand](CircuitBreakerLayer::with_limited_as_failure). All else that an upstream says is a success. What the
 //!    caller cancelled, and what a layer on this side refused, is ignored: as if it had not been. A call is judged when
-//!    the body of its response has ended, a gRPC call by its trailers. A head that tells a failure is one even if nobody
-//!    reads the body.
+//!    the body of its response has ended, a gRPC call by its trailers. A body that nobody asked for is no cancelled call:
+//!    then the head is judged, successes too, and a head that tells a failure is one whenever the body is given up.
 //! 3. **Closed**, all calls pass. The breaker opens when of at least so many calls in its window too many failed or were
 //!    slow, or too many failed one after the other. [`BreakerPolicy`] says how many those are.
 //! 4. **Open**, no call passes: 503 with `Retry-After`, or UNAVAILABLE with `RetryInfo`, at once and without asking the
