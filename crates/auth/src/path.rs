@@ -113,25 +113,40 @@ pub(crate) fn covers(rule: &str, template: &str) -> bool {
     false
 }
 
-/// What `name` stands for in `path` by `template`, percent-decoded once.
-///
-/// A nested router has taken its prefix from the path and not from the template: then the ends of both are
-/// compared. The parameters of the prefix are then not to be had.
+/// What `name` stands for in `path`, all of which `template` matches, percent-decoded once.
 pub(crate) fn parameter<'a>(template: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    align(segments(template), path.strip_prefix('/')?, name)
+}
+
+/// The same where a nested router may have taken its prefix from the path, and not from the template: the ends of
+/// both are compared. The parameters of the prefix are not to be had. Nor are any of a template that takes the rest
+/// of a path, for nothing says where the end of such a path begins: it is the caller's to choose.
+pub(crate) fn parameter_at_end<'a>(template: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
     let path = path.strip_prefix('/')?;
-    let count = path.split('/').count();
-    let wanted = segments(template).count();
-    let rest = matches!(segments(template).next_back(), Some(Segment::Rest(_)));
-    let skipped = if rest { 0 } else { wanted.checked_sub(count)? };
+    if matches!(segments(template).next_back(), Some(Segment::Rest(_))) {
+        return None;
+    }
+    let skipped = segments(template).count().checked_sub(path.split('/').count())?;
+    align(segments(template).skip(skipped), path, name)
+}
+
+fn align<'a, 't>(
+    segments: impl Iterator<Item = Segment<'t>>,
+    path: &'a str,
+    name: &str,
+) -> Option<Cow<'a, str>> {
     let mut left = Some(path);
     let mut found = None;
-    for segment in segments(template).skip(skipped) {
+    for segment in segments {
         let text = left?;
         let (head, tail) = text.split_once('/').map_or((text, None), |(head, tail)| (head, Some(tail)));
         left = tail;
         match segment {
             Segment::Literal(literal) if decode(head).is_ok_and(|head| head == literal) => {}
             Segment::Literal(_) => return None,
+            // What a router took for a parameter is something.
+            Segment::Parameter(_) if head.is_empty() => return None,
+            Segment::Rest(_) if text.is_empty() => return None,
             Segment::Parameter(parameter) if parameter == name => found = Some(head),
             Segment::Parameter(_) => {}
             Segment::Rest(parameter) => {
@@ -247,20 +262,38 @@ mod tests {
         for (path, name, expected) in [
             ("/t/acme/orders/7", "tenant", Some("acme")),
             ("/t/acme/orders/a%20b", "id", Some("a b")),
-            ("/orders/7", "id", Some("7")),
-            ("/orders/7", "tenant", None),
             ("/t/acme/orders/7", "other", None),
             ("/t/acme/other/7", "id", None),
             ("/t/acme/orders/7/more", "id", None),
             ("/t/acme/orders/%ff", "id", None),
+            ("/t//orders/7", "tenant", None),
+            ("/t/acme/orders/", "id", None),
             ("", "id", None),
         ] {
             assert_eq!(parameter(template, path, name).as_deref(), expected, "{path} {name}");
+            assert_eq!(parameter_at_end(template, path, name).as_deref(), expected, "{path} {name}");
         }
-        assert_eq!(parameter("/files/{*path}", "/files/a/b%20c", "path").unwrap(), "a/b c");
-        assert_eq!(parameter("/files/{*path}", "/files", "path"), None);
+        for (path, name, expected) in
+            [("/orders/7", "id", Some("7")), ("/orders/7", "tenant", None), ("/7", "id", Some("7"))]
+        {
+            assert_eq!(parameter(template, path, name), None, "{path} {name}");
+            assert_eq!(parameter_at_end(template, path, name).as_deref(), expected, "{path} {name}");
+        }
+        assert_eq!(parameter_at_end("/{tenant}", "/", "tenant"), None, "all of it was taken");
         bolero::check!().with_type::<(String, String)>().for_each(|(template, path)| {
-            let _ = parameter(template, path, "id");
+            let _ = (parameter(template, path, "id"), parameter_at_end(template, path, "id"));
         });
+    }
+
+    #[test]
+    fn azn_02_the_rest_of_a_path_is_read_only_where_all_of_the_path_is_known() {
+        assert_eq!(parameter("/files/{*path}", "/files/a/b%20c", "path").unwrap(), "a/b c");
+        assert_eq!(parameter("/{tenant}/{*path}", "/acme/a/b", "tenant").unwrap(), "acme");
+        for path in ["/files", "/files/", "/other/a"] {
+            assert_eq!(parameter("/files/{*path}", path, "path"), None, "{path}");
+        }
+        for name in ["tenant", "path"] {
+            assert_eq!(parameter_at_end("/{tenant}/{*path}", "/acme/a/b", name), None);
+        }
     }
 }

@@ -1,12 +1,18 @@
 //! A table on an axum router, which says what it matched.
 
-use axum::{Router, routing::get};
+use std::collections::HashMap;
+#[cfg(feature = "axum")]
+use std::{convert::Infallible, time::Duration};
+
+use axum::{Router, extract::Path, routing::get};
+#[cfg(feature = "axum")]
+use bartizan_auth::{AccessPolicy, AsyncPolicy, PolicyDecision, PolicyQuery};
 use bartizan_auth::{ApiKey, ApiKeyLayer, AuthorizeLayer, Require, RequireLayer, StaticKeys};
-use bartizan_core::{MatchedRoute, NormalizeLayer, ProblemLayer, Rejection, RequestContext};
+use bartizan_core::{MatchedRoute, NormalizeLayer, Principal, ProblemLayer, Rejection, RequestContext};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, util::MapRequestLayer};
 
 fn key() -> ApiKey {
     ApiKey::generate("orders").unwrap()
@@ -128,4 +134,111 @@ async fn a_template_noted_too_early_is_looked_for_again() {
     let context = RequestContext::of(&mut request);
     assert_eq!(context.route_of(&request).as_str(), MatchedRoute::OTHER);
     assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+}
+
+/// The tenant that the handler runs with, and what a condition reads.
+async fn tenants_of(app: Router, target: &str) -> (u16, String) {
+    let mut request = Request::get(target).body(axum::body::Body::empty()).unwrap();
+    RequestContext::of(&mut request).set_principal(Principal::user("alice").tenant("acme").build());
+    let response = app.oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().into()).unwrap())
+}
+
+#[tokio::test]
+async fn azn_02_a_condition_reads_the_tenant_that_the_handler_runs_with_also_in_a_nested_router() {
+    let tenant = async |Path(params): Path<HashMap<String, String>>| params["tenant"].clone();
+    let read = || get(tenant).layer(RequireLayer::require(own()));
+    let nested =
+        |prefix: &str, template: &str| Router::new().nest(prefix, Router::new().route(template, read()));
+    let apps = || {
+        [
+            nested("/{tenant}", "/{*path}"),
+            nested("/t/{tenant}/files", "/{*path}"),
+            nested("/t", "/{tenant}/files/{*path}"),
+            Router::new().nest("/t", nested("/{tenant}", "/files/{*path}")),
+            Router::new().nest_service("/t", nested("/{tenant}", "/files/{*path}")),
+            Router::new().fallback_service(nested("/{tenant}", "/{*path}")),
+            nested("/{tenant}", "/"),
+            nested("/{tenant}/x", "/{id}"),
+        ]
+    };
+    for target in [
+        "/victim/acme/x",
+        "/victim/x/acme",
+        "/victim/victim/acme",
+        "/victim",
+        "/t/victim/files/acme/x",
+        "/t/victim/files/t/acme/files/x",
+        "/t/victim/files/acme/files/x",
+        "/t/victim/files/files/x",
+        "/acme/x",
+        "/acme/x/y",
+        "/acme/victim/y",
+        "/acme",
+        "/t/acme/files/x",
+        "/t/acme/files/t/victim/files/x",
+        "/%61cme/x/y",
+    ] {
+        for (index, app) in apps().into_iter().enumerate() {
+            let (status, seen) = tenants_of(app, target).await;
+            assert!(status != 200 || seen == "acme", "app {index}: {target} runs with {seen}");
+            #[cfg(feature = "axum")]
+            assert!(status != 403 || !target.starts_with("/acme"), "app {index}: {target} is its own");
+        }
+    }
+}
+
+#[tokio::test]
+async fn azn_02_a_path_that_was_rewritten_between_two_routers_is_not_taken_for_the_matched_one() {
+    let tenant = async |Path(params): Path<HashMap<String, String>>| params["tenant"].clone();
+    let inner = Router::new()
+        .route("/{tenant}/{*path}", get(tenant).layer(RequireLayer::require(own())))
+        .route("/{tenant}", get(tenant).layer(RequireLayer::require(own())));
+    let strip = MapRequestLayer::new(|mut request: Request<axum::body::Body>| {
+        let path = request.uri().path();
+        let left = path[1..].find('/').map_or("/", |next| &path[next + 1..]);
+        *request.uri_mut() = left.parse().unwrap();
+        request
+    });
+    let app = Router::new().fallback_service(strip.layer(inner));
+    for (target, expected) in [
+        ("/acme/victim/x", (403, "")),
+        ("/acme/victim", (403, "")),
+        ("/acme/victim/acme/x", (403, "")),
+        ("/victim/acme", (200, "acme")),
+    ] {
+        let (status, seen) = tenants_of(app.clone(), target).await;
+        assert_eq!(status, expected.0, "{target}");
+        assert!(status != 200 || seen == expected.1, "{target}");
+    }
+}
+
+#[cfg(feature = "axum")]
+#[tokio::test]
+async fn azn_03_decisions_in_a_nested_router_are_keyed_on_what_the_router_took_from_the_path() {
+    struct OwnTenant;
+
+    impl AsyncPolicy for OwnTenant {
+        type Error = Infallible;
+
+        async fn decide(&self, query: &PolicyQuery) -> Result<PolicyDecision, Infallible> {
+            let tenant = query.param("tenant");
+            assert!(query.path().starts_with(&format!("/{}/", tenant.unwrap())), "{}", query.path());
+            let is_own = tenant.is_some_and(|tenant| query.principal().tenant() == Some(tenant));
+            Ok(if is_own { PolicyDecision::Allow } else { PolicyDecision::Hide })
+        }
+    }
+
+    let policy = AccessPolicy::new(OwnTenant).with_cache(100, Duration::from_secs(60)).unwrap();
+    let layer = RequireLayer::authenticated().with_policy(policy);
+    let inner = Router::new()
+        .route("/orders/{id}", get(async || "order"))
+        .route("/files/{*path}", get(async || "file"))
+        .layer(layer);
+    let app = Router::new().nest("/{tenant}", inner);
+    for rest in ["orders/7", "files/7/8", "orders/7", "files/7/8"] {
+        assert_eq!(tenants_of(app.clone(), &format!("/acme/{rest}")).await.0, 200, "{rest}");
+        assert_eq!(tenants_of(app.clone(), &format!("/victim/{rest}")).await.0, 404, "{rest}");
+    }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use bartizan_core::{MatchedRoute, Principal, RequestContext};
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 
-use crate::path;
+use super::matched::Matched;
 
 /// Who wants to do what: what a condition of [`Require::when`](crate::Require::when) looks at.
 ///
@@ -25,7 +25,7 @@ pub struct Access<'a> {
     uri: &'a Uri,
     headers: &'a HeaderMap,
     extensions: &'a Extensions,
-    route: &'a str,
+    matched: Option<&'a Matched<'a>>,
 }
 
 impl<'a> Access<'a> {
@@ -33,7 +33,7 @@ impl<'a> Access<'a> {
     pub(super) fn new<B>(
         request: &'a Request<B>,
         context: Option<&'a RequestContext>,
-        route: &'a str,
+        matched: Option<&'a Matched<'a>>,
     ) -> Option<Self> {
         let context = context?;
         Some(Self {
@@ -43,7 +43,7 @@ impl<'a> Access<'a> {
             uri: request.uri(),
             headers: request.headers(),
             extensions: request.extensions(),
-            route,
+            matched,
         })
     }
 
@@ -81,16 +81,22 @@ impl<'a> Access<'a> {
     /// The template of the route (`/v1/orders/{id}`) or the gRPC method (`pkg.Orders/Create`);
     /// [`MatchedRoute::OTHER`] where neither the router nor a table knows one.
     pub fn route(&self) -> &'a str {
-        self.route
+        self.matched.map_or(MatchedRoute::OTHER, |matched| matched.route().as_str())
     }
 
     /// What stands in the path for a parameter of the [`route`](Self::route), percent-decoded once. `None` when
-    /// the route has no such parameter, or a nested router took it away with its prefix.
+    /// the route has no such parameter.
+    ///
+    /// In a nested router of axum, the parameters of its prefix are there as well, with the feature `axum`. Without
+    /// it, and for templates of another router, they are `None`; and so are all parameters of a template that ends
+    /// with `{*rest}`, for then nothing says what a nested router may have taken away.
     pub fn param(&self, name: &str) -> Option<Cow<'a, str>> {
-        if self.route == MatchedRoute::OTHER {
-            return None;
-        }
-        path::parameter(self.route, self.uri.path(), name)
+        self.matched?.param(name, self.uri, self.extensions)
+    }
+
+    /// The path that belongs to the route.
+    pub(super) fn path(&self) -> &'a str {
+        self.matched.map_or(self.uri.path(), |matched| matched.path(self.uri, self.extensions))
     }
 }
 
@@ -100,7 +106,7 @@ impl fmt::Debug for Access<'_> {
         f.debug_struct("Access")
             .field("principal", &self.principal)
             .field("method", &self.method)
-            .field("route", &self.route)
+            .field("route", &self.route())
             .finish_non_exhaustive()
     }
 }

@@ -1,14 +1,15 @@
 //! The decision over a request: the rules first, then the policy's answer.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use bartizan_core::{MatchedRoute, Protocol, Rejection, RequestContext};
+use bartizan_core::{Protocol, Rejection, RequestContext};
 use http::{Extensions, HeaderMap, HeaderName, Request};
 
 use super::{
     Access, AccessPolicy, PolicyDecision, PolicyQuery, Require,
     coverage::Met,
     lookup::{Rule, Table},
+    matched::Matched,
     refusal::Denied,
 };
 use crate::{
@@ -50,7 +51,7 @@ enum Grant<'a> {
     /// It is for everybody.
     Public,
     /// It has what is required, on this route if the route was asked for.
-    Right(Option<Cow<'a, MatchedRoute>>),
+    Right(Option<Matched<'a>>),
 }
 
 impl Shared {
@@ -99,7 +100,7 @@ impl Shared {
             }
             Err(denied) => return self.refuse(&denied, request, context).map(|()| None),
         };
-        let query = Access::new(request, context, name_of(route.as_ref()))
+        let query = Access::new(request, context, route.as_ref())
             .ok_or(Failure::NoPrincipal)
             .and_then(|access| policy.query(request, &access));
         match query {
@@ -153,7 +154,7 @@ impl Shared {
     ) -> Result<Grant<'a>, Denied<'a>> {
         match &self.rules {
             Rules::One(require) => {
-                let route = needs_route.then(|| route_of(request, context));
+                let route = needs_route.then(|| Matched::by_router(request, context));
                 check(require, request, context, route)
             }
             Rules::Table(table) => self.decide_by(table, request, context),
@@ -168,28 +169,28 @@ impl Shared {
     ) -> Result<Grant<'a>, Denied<'a>> {
         let denied = |failure| Denied { failure, require: None, route: None, is_hidden: table.hides() };
         let path = request.uri().path();
-        let route = route_of(request, context);
+        let route = Matched::by_router(request, context);
         let protocol = context.map_or_else(|| Protocol::of(request), RequestContext::protocol);
         // A method's path is held to the method's rule whatever the content type says; open it is to gRPC alone.
         let of_method =
             table.grpc(path).filter(|rule| protocol.is_grpc() || matches!(rule, Rule::Require(_)));
         let (rule, route) = if protocol.is_grpc() || of_method.is_some() {
             (of_method, route)
-        } else if route.is_other() {
+        } else if route.route().is_other() {
             match table.by_path(path) {
                 Err(_) => return Err(denied(Failure::AmbiguousPath)),
                 Ok(None) => (None, route),
-                Ok(Some(found)) => (found.rule(request.method()), Cow::Borrowed(found.route())),
+                Ok(Some(found)) => (found.rule(request.method()), Matched::by_table(found.route(), path)),
             }
         } else {
-            let found = table.by_template(route.as_str());
+            let found = table.by_template(route.route().as_str());
             (found.and_then(|found| found.rule(request.method())), route)
         };
         match rule {
             Some(Rule::Public) => Ok(Grant::Public),
             Some(Rule::Require(require)) => check(require, request, context, Some(route)),
             None => {
-                self.met.note(request.method(), &route);
+                self.met.note(request.method(), route.route());
                 Err(denied(Failure::Uncovered))
             }
         }
@@ -203,7 +204,7 @@ impl Shared {
         context: Option<&RequestContext>,
     ) -> Result<(), Rejection> {
         self.deny(denied, context, || {
-            let access = Access::new(request, context, name_of(denied.route.as_ref()));
+            let access = Access::new(request, context, denied.route.as_ref());
             denied.refusal(access.as_ref(), request.extensions(), self.name())
         })
     }
@@ -230,9 +231,9 @@ fn check<'a, B>(
     require: &'a Require,
     request: &'a Request<B>,
     context: Option<&'a RequestContext>,
-    route: Option<Cow<'a, MatchedRoute>>,
+    route: Option<Matched<'a>>,
 ) -> Result<Grant<'a>, Denied<'a>> {
-    let checked = Access::new(request, context, name_of(route.as_ref()))
+    let checked = Access::new(request, context, route.as_ref())
         .ok_or(Failure::NoPrincipal)
         .and_then(|access| require.check(&access));
     match checked {
@@ -240,17 +241,5 @@ fn check<'a, B>(
         Err(failure) => {
             Err(Denied { failure, require: Some(require), route, is_hidden: require.is_hidden() })
         }
-    }
-}
-
-fn name_of<'a>(route: Option<&'a Cow<'_, MatchedRoute>>) -> &'a str {
-    route.map_or(MatchedRoute::OTHER, |route| route.as_str())
-}
-
-/// What the router matched. A layer around the router may have noted that there is nothing yet.
-fn route_of<'a, B>(request: &'a Request<B>, context: Option<&'a RequestContext>) -> Cow<'a, MatchedRoute> {
-    match context.map(|context| context.route_of(request)) {
-        Some(route) if !route.is_other() => Cow::Borrowed(route),
-        _ => Cow::Owned(MatchedRoute::of(request)),
     }
 }

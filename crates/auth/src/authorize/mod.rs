@@ -5,6 +5,7 @@ mod coverage;
 mod decide;
 mod layer;
 mod lookup;
+mod matched;
 mod node;
 mod policy;
 mod query;

@@ -52,7 +52,7 @@ impl PolicyQuery {
             principal: access.principal().clone(),
             method: if method == Method::HEAD { Method::GET } else { method.clone() },
             route: access.route().into(),
-            path: request.uri().path().into(),
+            path: access.path().into(),
             params: params.collect(),
             client_addr: access.context().client_addr().map(|addr| addr.ip()),
             attributes: attributes.into(),
@@ -75,7 +75,8 @@ impl PolicyQuery {
         &self.route
     }
 
-    /// The path of the request as it was written.
+    /// The path of the request as it was written; in a nested router of axum with what it took from the path, where
+    /// [`Access::param`] has it.
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -1,11 +1,14 @@
 //! What a caller is told who may not.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
-use bartizan_core::{Fault, MatchedRoute, Principal, PrincipalKind, Reason, Rejection};
+use bartizan_core::{Fault, Principal, PrincipalKind, Reason, Rejection};
 use http::{Extensions, HeaderValue, header};
 
-use super::node::{Names, Node};
+use super::{
+    matched::Matched,
+    node::{Names, Node},
+};
 use crate::{
     Access, Failure, Require,
     challenge::{self, Challenges},
@@ -27,7 +30,7 @@ pub(super) struct Denied<'a> {
     /// What was required, where a rule was found.
     pub(super) require: Option<&'a Require>,
     /// The route, where it was asked for.
-    pub(super) route: Option<Cow<'a, MatchedRoute>>,
+    pub(super) route: Option<Matched<'a>>,
     /// Whether the refusal must look like that of a route that does not exist.
     pub(super) is_hidden: bool,
 }
