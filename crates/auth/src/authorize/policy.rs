@@ -42,7 +42,7 @@ pub enum PolicyDecision {
 ///     type Error = Infallible;
 ///
 ///     async fn decide(&self, query: &PolicyQuery) -> Result<PolicyDecision, Infallible> {
-///         let is_own = query.param("tenant") == query.principal().tenant();
+///         let is_own = query.param("tenant").is_some_and(|tenant| query.principal().tenant() == Some(tenant));
 ///         Ok(if is_own { PolicyDecision::Allow } else { PolicyDecision::Hide })
 ///     }
 /// }
