@@ -13,6 +13,11 @@ pub(crate) fn is_plain_segment(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..") && segment.bytes().all(plain)
 }
 
+/// A name as protobuf has it, of a method or of a part of its service's.
+pub(crate) fn is_grpc_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// Two readers of the same path might understand different things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ambiguous;

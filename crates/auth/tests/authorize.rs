@@ -319,6 +319,44 @@ async fn azn_02_grpc_methods_are_matched_whole_and_in_their_case() {
 }
 
 #[tokio::test]
+async fn azn_02_all_of_a_service_are_its_methods_and_nothing_that_only_begins_so() {
+    let layer = AuthorizeLayer::table()
+        .grpc("/shop.Orders/*", Require::scope("orders:read"))
+        .public_grpc("/grpc.health.v1.Health/*")
+        .route("GET", "/files/{*path}", Require::authenticated())
+        .build()
+        .unwrap();
+    for path in ["/shop.Orders/List", "/shop.Orders/list_2"] {
+        assert_eq!(send(&layer, by(clerk(), call(path))).await.status(), 200, "{path}");
+    }
+    assert!(send(&layer, call("/grpc.health.v1.Health/Watch")).await.handled.is_some());
+    for path in [
+        "/shop.Orders/..%2fshop.Admin%2fWipe",
+        "/shop.Orders/%2e%2e",
+        "/shop.Orders/..",
+        "/shop.Orders/List%20",
+        "/shop.Orders/List;x",
+        "/shop.Orders/List.x",
+        "/shop.Orders/L%C3%B6sch",
+        "/shop.Orders/*",
+        "/shop.Orders/",
+        "/grpc.health.v1.Health/..%2f..%2fshop.Admin%2fWipe",
+    ] {
+        let seen = send(&layer, by(clerk(), call(path))).await;
+        assert!(seen.handled.is_none(), "{path}");
+        assert_eq!(cause(&seen), "uncovered", "{path}");
+        let seen = send(&layer, by(clerk(), request("POST", path))).await;
+        assert!(seen.handled.is_none(), "{path} as plain HTTP");
+    }
+    let listed = AuthorizeLayer::table()
+        .grpc("/shop.Orders/*", Require::authenticated())
+        .covering_grpc(["/shop.Orders/List", "/shop.Orders/.."])
+        .build()
+        .unwrap();
+    assert_eq!(listed.uncovered(), ["/shop.Orders/.."]);
+}
+
+#[tokio::test]
 async fn azn_02_paths_of_any_bytes_pass_by_a_rule_or_not_at_all() {
     let layer = table();
     let runtime = std::panic::AssertUnwindSafe(tokio::runtime::Handle::current());

@@ -94,8 +94,9 @@ impl Table {
             return None;
         }
         self.grpc.get(path).or_else(|| {
+            // Any other name could be read as another method by somebody further in.
             let (service, method) = path.split_at(path.rfind('/')? + 1);
-            if method.is_empty() { None } else { self.grpc_services.get(service) }
+            if path::is_grpc_name(method) { self.grpc_services.get(service) } else { None }
         })
     }
 

@@ -53,7 +53,8 @@ impl RuleTable {
     }
 
     /// What a call of this gRPC method must have: `/pkg.Service/Method`, in the case of its definition, or
-    /// `/pkg.Service/*` for every method of the service that has no rule of its own.
+    /// `/pkg.Service/*` for every method of the service that has no rule of its own. A method is a name of letters,
+    /// digits and `_`, and nothing else is covered.
     pub fn grpc(self, method: &str, require: Require) -> Self {
         self.with(Target::Grpc(method.to_owned()), Rule::Require(require))
     }
@@ -179,9 +180,7 @@ fn check_template(template: &str) -> Result<(), ConfigError> {
 }
 
 fn check_grpc(method: &str) -> Result<(), ConfigError> {
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
+    let is_name = path::is_grpc_name;
     let is_method = method
         .strip_prefix('/')
         .and_then(|rest| rest.split_once('/'))
