@@ -255,7 +255,7 @@
 //! - Serve keys over TLS alone: whoever sees one has it.
 //! - A key limited to networks needs the client's address, so a layer that finds it must stand further out; a peer
 //!   address is not used, since behind a proxy it is the proxy's. A key limited to routes needs the router's
-//!   template: with axum, the layer belongs under `Router::layer`, and core's feature `axum` must be on.
+//!   template: with axum, the layer belongs under `Router::layer`, and the feature `axum` must be on.
 //! - Shared caches know that `Authorization` makes an answer private, and do not know it of `x-api-key`: handlers
 //!   behind one should answer with `Cache-Control: private`.
 //! - With a key in the query, an outer access log, a proxy, and axum's `OriginalUri` see it. Prefer a header.

@@ -118,6 +118,45 @@ pub(crate) fn covers(rule: &str, template: &str) -> bool {
     false
 }
 
+/// Whether there is a path that both templates match, and for which a router prefers `one`: a literal to a parameter,
+/// and either to a rest, from left to right.
+pub(crate) fn outranks(one: &str, other: &str) -> bool {
+    let (mut ones, mut others) = (segments(one), segments(other));
+    let mut is_preferred = false;
+    loop {
+        match (ones.next(), others.next()) {
+            (None, None) | (Some(Segment::Rest(_)), Some(Segment::Rest(_))) => return is_preferred,
+            (Some(one), Some(Segment::Rest(_))) => return one != Segment::Literal(""),
+            (Some(Segment::Rest(_)), Some(other)) => return is_preferred && other != Segment::Literal(""),
+            (Some(Segment::Literal(one)), Some(Segment::Literal(other))) if one == other => {}
+            (Some(Segment::Parameter(_)), Some(Segment::Parameter(_))) => {}
+            (Some(Segment::Literal(one)), Some(Segment::Parameter(_))) if !one.is_empty() => {
+                is_preferred = true
+            }
+            (Some(Segment::Parameter(_)), Some(Segment::Literal(other)))
+                if is_preferred && !other.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a template matches but one path, which is itself.
+pub(crate) fn is_literal(template: &str) -> bool {
+    segments(template).all(|segment| matches!(segment, Segment::Literal(_)))
+}
+
+/// Whether `template` is of a fixed length and matches all of `path`: then no router has taken anything from it.
+pub(crate) fn is_whole(template: &str, path: &str) -> bool {
+    let has_rest = || segments(template).any(|segment| matches!(segment, Segment::Rest(_)));
+    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
+    let matches = |segment: Segment<'_>| match (segment, parts.next()) {
+        (Segment::Literal(literal), Some(part)) => decode(part).is_ok_and(|part| part == literal),
+        (Segment::Parameter(_), Some(part)) => !part.is_empty(),
+        _ => false,
+    };
+    !has_rest() && segments(template).all(matches) && parts.next().is_none()
+}
+
 /// What `name` stands for in `path`, all of which `template` matches, percent-decoded once.
 pub(crate) fn parameter<'a>(template: &str, path: &'a str, name: &str) -> Option<Cow<'a, str>> {
     align(segments(template), path.strip_prefix('/')?, name)
@@ -258,6 +297,66 @@ mod tests {
             ("/a/{b}", "/a/{c}", false),
         ] {
             assert_eq!(covers(rule, template), covered, "{rule} {template}");
+        }
+    }
+
+    /// All templates and paths of up to three segments of two names.
+    #[test]
+    fn azn_02_a_template_outranks_another_when_a_router_prefers_it_for_some_path() {
+        fn all(parts: &[&str], last: &[&str]) -> Vec<String> {
+            let mut found: Vec<String> = Vec::new();
+            let mut heads = vec![String::new()];
+            for _ in 0..3 {
+                let extend = |with: &[&str]| -> Vec<String> {
+                    heads
+                        .iter()
+                        .flat_map(|head| with.iter().map(move |part| format!("{head}/{part}")))
+                        .collect()
+                };
+                found.extend(extend(last));
+                let longer = extend(parts);
+                found.extend(longer.iter().cloned());
+                heads = longer;
+            }
+            found
+        }
+        let templates = all(&["a", "b", "{p}"], &["", "{*r}"]);
+        let paths = all(&["a", "b", "c"], &[""]);
+        let matches =
+            |router: &matchit::Router<bool>, path: &str| router.at(path).ok().map(|found| *found.value);
+        let mut compared = 0;
+        for one in &templates {
+            for other in templates.iter().filter(|other| *other != one) {
+                let (mut both, mut alone) = (matchit::Router::new(), matchit::Router::new());
+                both.insert(one, true).unwrap();
+                alone.insert(other, false).unwrap();
+                if both.insert(other, false).is_err() {
+                    // No router, and no table, has both.
+                    continue;
+                }
+                let is_preferred =
+                    |path: &String| matches(&alone, path).is_some() && matches(&both, path) == Some(true);
+                compared += 1;
+                assert_eq!(outranks(one, other), paths.iter().any(is_preferred), "{one} {other}");
+            }
+        }
+        assert!(compared > 2_000, "{compared}");
+    }
+
+    #[test]
+    fn a_path_is_whole_when_a_template_of_fixed_length_has_all_of_it() {
+        for (template, path, whole) in [
+            ("/a/{b}", "/a/x", true),
+            ("/a/{b}", "/%61/x", true),
+            ("/a/{b}", "/x", false),
+            ("/a/{b}", "/a/x/y", false),
+            ("/{a}", "/", false),
+            ("/a/", "/a/", true),
+            ("/", "/", true),
+            ("/a/{*b}", "/a/x", false),
+            ("/{*a}/b", "/x/b", false),
+        ] {
+            assert_eq!(is_whole(template, path), whole, "{template} {path}");
         }
     }
 

@@ -357,6 +357,58 @@ async fn azn_02_all_of_a_service_are_its_methods_and_nothing_that_only_begins_so
 }
 
 #[tokio::test]
+async fn azn_02_a_stricter_rule_holds_also_where_the_router_knows_but_a_coarser_template() {
+    let layer = AuthorizeLayer::table()
+        .public("GET", "/health")
+        .route("*", "/{*rest}", Require::authenticated())
+        .route("*", "/admin/{*rest}", Require::role("admin"))
+        .route("GET", "/v1/orders/{id}", Require::scope("orders:read"))
+        .route("GET", "/v1/orders/export", Require::role("admin"))
+        .route("*", "/t/{tenant}/{*rest}", Require::role("admin"))
+        .route("GET", "/w/{id}", Require::scope("orders:read"))
+        .build()
+        .unwrap();
+    for (template, target, status) in [
+        ("/{*path}", "/admin/users", 403),
+        ("/{*path}", "/other/users", 200),
+        ("/{*path}", "/v1/orders/export", 403),
+        ("/{*path}", "/v1/orders/7", 200),
+        ("/{*path}", "/t/acme/x", 403),
+        ("/{section}/{*path}", "/admin/users", 403),
+        ("/{section}/{*path}", "/shop/users", 200),
+        ("/{section}/users", "/admin/users", 403),
+        ("/t/acme/{id}", "/t/acme/x", 403),
+        ("/t/acme/x", "/t/acme/x", 403),
+        ("/v1/orders/{id}", "/v1/orders/export", 403),
+        ("/v1/orders/{id}", "/v1/orders/7", 200),
+        ("/v1/orders/export", "/v1/orders/export", 403),
+    ] {
+        let seen = send(&layer, by(clerk(), routed(template, request("GET", target)))).await;
+        assert_eq!((seen.status(), seen.handled.is_some()), (status, status == 200), "{template} {target}");
+        let admin = clerk().roles(["admin"]);
+        let seen = send(&layer, by(admin, routed(template, request("GET", target)))).await;
+        assert_eq!(seen.status(), 200, "{template} {target}");
+    }
+    for (template, target) in [
+        ("/{*path}", "/admin%2fusers"),
+        ("/{*path}", "/x/../admin/users"),
+        ("/{*path}", "/x/%2e%2e/admin/users"),
+        ("/{*path}", "//admin/users"),
+        ("/{*path}", "/%61dmin/users"),
+        ("/{*path}", "/ADMIN/users"),
+        ("/{*path}", "/admin/users/"),
+        ("/v1/orders/{id}", "/v1/orders/%65xport"),
+        ("/v1/orders/{id}", "/v1/orders/Export"),
+        ("/v1/orders/{id}", "/v1/orders/export;x"),
+    ] {
+        let seen = send(&layer, by(clerk(), routed(template, request("GET", target)))).await;
+        assert_eq!((seen.status(), cause(&seen)), (403, "ambiguous_path"), "{template} {target}");
+    }
+    let seen = send(&layer, by(clerk(), routed("/w/{id}", request("GET", "/w/a%2fb")))).await;
+    assert_eq!(seen.status(), 200, "where no rule is stricter the router alone reads the path");
+}
+
+#[tokio::test]
 async fn azn_02_paths_of_any_bytes_pass_by_a_rule_or_not_at_all() {
     let layer = table();
     let runtime = std::panic::AssertUnwindSafe(tokio::runtime::Handle::current());

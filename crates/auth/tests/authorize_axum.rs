@@ -242,3 +242,57 @@ async fn azn_03_decisions_in_a_nested_router_are_keyed_on_what_the_router_took_f
         assert_eq!(tenants_of(app.clone(), &format!("/victim/{rest}")).await.0, 404, "{rest}");
     }
 }
+
+#[tokio::test]
+async fn azn_02_a_table_knows_better_than_a_router_that_passes_everything_on() {
+    let key = key();
+    let keys = StaticKeys::new([key.record("billing").with_tenant("acme").with_scopes(["read"])]).unwrap();
+    let table = |prefix: &str| {
+        AuthorizeLayer::table()
+            .public("GET", &format!("{prefix}/health"))
+            .route("*", &format!("{prefix}/{{*rest}}"), Require::authenticated())
+            .route("*", &format!("{prefix}/admin/{{*rest}}"), Require::role("admin"))
+            .route("GET", &format!("{prefix}/t/{{tenant}}/{{*rest}}"), own())
+            .build()
+            .unwrap()
+    };
+    let proxy = || Router::new().route("/{*path}", get(async || "passed on"));
+    let apps = [
+        Router::new().route("/api/{*path}", get(async || "passed on")).layer(table("/api")),
+        Router::new().nest("/api", proxy()).layer(table("/api")),
+        #[cfg(feature = "axum")]
+        Router::new().nest("/api", proxy().layer(table("/api"))),
+        #[cfg(feature = "axum")]
+        Router::new().nest_service("/api", proxy().layer(table("/api"))),
+        #[cfg(feature = "axum")]
+        Router::new().nest_service("/api", Router::new().nest("/v1", proxy().layer(table("/api/v1")))),
+    ];
+    for (index, app) in apps.into_iter().enumerate() {
+        let prefix = if index == 4 { "/api/v1" } else { "/api" };
+        let app = app.layer(ApiKeyLayer::new(keys.clone()).optional());
+        let key = Some(&key);
+        for (target, caller, status) in [
+            ("/orders", key, 200),
+            ("/orders", None, 401),
+            ("/admin/users", key, 403),
+            ("/admin/users", None, 401),
+            ("/health", None, if cfg!(feature = "axum") { 200 } else { 401 }),
+            ("/t/other/x", key, 403),
+            ("/t/other/t/acme/x", key, 403),
+            ("/t/acme/x", key, if cfg!(feature = "axum") { 200 } else { 403 }),
+            ("/x/../admin/users", key, 403),
+            ("//admin/users", key, 403),
+            ("/%61dmin/users", key, 403),
+        ] {
+            let target = format!("{prefix}{target}");
+            assert_eq!(ask(&app, "GET", &target, caller).await, status, "app {index}: {target}");
+        }
+        let hidden = ask(&app, "GET", &target_with_two_slashes(prefix), key).await;
+        assert!(matches!(hidden, 403 | 404), "app {index}: {hidden}");
+    }
+}
+
+/// Of which a nested router leaves `/admin/users`.
+fn target_with_two_slashes(prefix: &str) -> String {
+    format!("{}/admin/users", prefix.replace("/api", "/api/"))
+}

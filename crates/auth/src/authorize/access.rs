@@ -96,7 +96,8 @@ impl<'a> Access<'a> {
 
     /// The path that belongs to the route.
     pub(super) fn path(&self) -> &'a str {
-        self.matched.map_or(self.uri.path(), |matched| matched.path(self.uri, self.extensions))
+        let whole = self.matched.and_then(|matched| matched.whole_path(self.uri, self.extensions));
+        whole.unwrap_or(self.uri.path())
     }
 }
 

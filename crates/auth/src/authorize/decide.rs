@@ -174,24 +174,64 @@ impl Shared {
         // A method's path is held to the method's rule whatever the content type says; open it is to gRPC alone.
         let of_method =
             table.grpc(path).filter(|rule| protocol.is_grpc() || matches!(rule, Rule::Require(_)));
-        let (rule, route) = if protocol.is_grpc() || of_method.is_some() {
-            (of_method, route)
-        } else if route.route().is_other() {
-            match table.by_path(path) {
-                Err(_) => return Err(denied(Failure::AmbiguousPath)),
-                Ok(None) => (None, route),
-                Ok(Some(found)) => (found.rule(request.method()), Matched::by_table(found.route(), path)),
-            }
-        } else {
-            let found = table.by_template(route.route().as_str());
-            (found.and_then(|found| found.rule(request.method())), route)
+        if protocol.is_grpc() || of_method.is_some() {
+            return self.apply(of_method, route, request, context, table);
+        }
+        let method = request.method();
+        if route.route().is_other() {
+            return match table.by_path(path) {
+                Err(_) => Err(denied(Failure::AmbiguousPath)),
+                Ok(None) => self.apply(None, route, request, context, table),
+                Ok(Some(found)) => {
+                    let route = Matched::by_table(found.route(), Some(path));
+                    self.apply(found.rule(method), route, request, context, table)
+                }
+            };
+        }
+        let template = route.route().as_str();
+        let found = table.by_template(template);
+        let Some(found) = found.filter(|found| found.is_outranked()) else {
+            let rule = found.and_then(|found| found.rule(method));
+            return self.apply(rule, route, request, context, table);
         };
+        let whole = route.whole_path(request.uri(), request.extensions());
+        let looked_up = whole.or_else(|| route.ambiguous_path(request.extensions())).unwrap_or(path);
+        match table.closer(found, template, looked_up) {
+            Err(_) => Err(denied(Failure::AmbiguousPath)),
+            Ok(None) => self.apply(found.rule(method), route, request, context, table),
+            Ok(Some(closer)) => {
+                let by_table = Matched::by_table(closer.route(), whole);
+                let by_closer = || self.apply(closer.rule(method), by_table, request, context, table);
+                if whole.is_some() {
+                    return by_closer();
+                }
+                // A nested router may have taken a prefix away, and what is left only looks like the closer one's.
+                let granted = self.apply(found.rule(method), route, request, context, table)?;
+                Ok(match by_closer()? {
+                    Grant::Public => granted,
+                    right @ Grant::Right(_) => right,
+                })
+            }
+        }
+    }
+
+    /// What a rule says of the request, or that there is none.
+    #[inline]
+    fn apply<'a, B>(
+        &'a self,
+        rule: Option<&'a Rule>,
+        route: Matched<'a>,
+        request: &'a Request<B>,
+        context: Option<&'a RequestContext>,
+        table: &'a Table,
+    ) -> Result<Grant<'a>, Denied<'a>> {
         match rule {
             Some(Rule::Public) => Ok(Grant::Public),
             Some(Rule::Require(require)) => check(require, request, context, Some(route)),
             None => {
                 self.met.note(request.method(), route.route());
-                Err(denied(Failure::Uncovered))
+                let failure = Failure::Uncovered;
+                Err(Denied { failure, require: None, route: None, is_hidden: table.hides() })
             }
         }
     }

@@ -28,9 +28,15 @@ use crate::{
 /// - What no rule covers: 403; 404 if the table hides anything. A route is reported on first sight, and when it was
 ///   [listed](RuleTable::covering), as soon as the table is built.
 /// - Rules are found by the template that the router matched, where there is one: with axum, the layer belongs under
-///   `Router::layer`, and core's feature `axum` must be on. Elsewhere they are found by the path, decoded once; one
+///   `Router::layer`, and the feature `axum` must be on. Elsewhere they are found by the path, decoded once; one
 ///   that can be read in more than one way (`//`, `/../`, `%2e%2e`, `%2f`, `;x`, a trailing `/`, or a stricter
 ///   rule's path in other letters) is refused.
+/// - Where the router's template is coarser than the table's (`/{*path}` for a proxy, and a rule of
+///   `/admin/{*rest}`; `/v1/orders/{id}`, and a rule of `/v1/orders/export`), the path is looked up as well, and the rule
+///   decides whose template is closest to it. A path that can be read in more than one way is then refused, too.
+///   Templates of which no rule of the table is a closer case cost nothing for it. Where a nested router of another kind
+///   than axum's may have taken a prefix from the path, or the feature `axum` is off, both rules must let the request
+///   pass; put the table around the outermost router there.
 /// - A gRPC call is held to the rules of gRPC methods alone, and the path of such a method to its rule whatever the
 ///   content type.
 /// - `X-HTTP-Method-Override` and its like are removed: the rule is that of the method that was sent.

@@ -43,11 +43,18 @@ pub(super) struct Route {
     route: MatchedRoute,
     methods: Vec<(Method, Rule)>,
     any: Option<Rule>,
+    /// Whether a path of this template may belong to another of the table that is closer to it.
+    is_outranked: bool,
 }
 
 impl Route {
     pub(super) fn route(&self) -> &MatchedRoute {
         &self.route
+    }
+
+    /// Whether the path, too, must be looked up: see [`Table::closer`].
+    pub(super) fn is_outranked(&self) -> bool {
+        self.is_outranked
     }
 
     fn template(&self) -> &str {
@@ -88,6 +95,26 @@ impl Table {
         Ok(found.map(|route| &self.routes[route]))
     }
 
+    /// Of the templates that match the path, the one that is closer to it than `found`, which the router's `template` led
+    /// to. A router may know but `/{*path}` where the table knows better.
+    ///
+    /// # Errors
+    ///
+    /// When the path can be read in more than one way, and one that is closer may be meant.
+    pub(super) fn closer(
+        &self,
+        found: &Route,
+        template: &str,
+        path: &str,
+    ) -> Result<Option<&Route>, path::Ambiguous> {
+        let closest = if path::is_literal(template) {
+            self.paths.exact(template).map(|route| &self.routes[route])
+        } else {
+            self.by_path(path)?
+        };
+        Ok(closest.filter(|route| path::outranks(route.template(), found.template())))
+    }
+
     /// The rule of the gRPC method with this path.
     pub(super) fn grpc(&self, path: &str) -> Option<&Rule> {
         if self.grpc.is_empty() && self.grpc_services.is_empty() {
@@ -122,7 +149,7 @@ impl Table {
         let route = *entry
             .or_insert_with(|| {
                 let route = MatchedRoute::template(template);
-                routes.push(Route { route, methods: Vec::new(), any: None });
+                routes.push(Route { route, methods: Vec::new(), any: None, is_outranked: false });
                 routes.len() - 1
             })
             .get();
@@ -156,6 +183,13 @@ impl Table {
         let is_rest = |route: &usize| matches!(segments(*route).next_back(), Some(Segment::Rest(_)));
         self.rests = (0..self.routes.len()).filter(is_rest).collect();
         self.rests.sort_by_key(|route| std::cmp::Reverse(segments(*route).count()));
+        let outranks = |one: usize, other: usize| {
+            path::outranks(self.routes[one].template(), self.routes[other].template())
+        };
+        let outranked: Vec<bool> = (0..self.routes.len())
+            .map(|other| (0..self.routes.len()).any(|one| outranks(one, other)))
+            .collect();
+        self.routes.iter_mut().zip(outranked).for_each(|(route, is)| route.is_outranked = is);
         Ok(())
     }
 }

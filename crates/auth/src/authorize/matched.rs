@@ -26,9 +26,9 @@ impl<'a> Matched<'a> {
         Self { route, path: None }
     }
 
-    /// A route of a table, and all of the path that it matches.
-    pub(super) fn by_table(route: &'a MatchedRoute, path: &'a str) -> Self {
-        Self { route: Cow::Borrowed(route), path: Some(path) }
+    /// A route of a table, and all of the path that it matches, where that is known.
+    pub(super) fn by_table(route: &'a MatchedRoute, path: Option<&'a str>) -> Self {
+        Self { route: Cow::Borrowed(route), path }
     }
 
     pub(super) fn route(&self) -> &MatchedRoute {
@@ -58,25 +58,29 @@ impl<'a> Matched<'a> {
             .or_else(|| path::parameter_at_end(template, uri.path(), name))
     }
 
-    /// The path that the template was matched by, as far as it can be known.
-    pub(super) fn path<'r>(&self, uri: &'r Uri, extensions: &'r Extensions) -> &'r str
+    /// The path that the template was matched by, from end to end. `None` where it cannot be known: a nested router may
+    /// have taken something from it.
+    pub(super) fn whole_path<'r>(&self, uri: &'r Uri, extensions: &'r Extensions) -> Option<&'r str>
     where
         'a: 'r,
     {
-        self.path.or_else(|| of_axum(self.route.as_str(), uri, extensions)).unwrap_or(uri.path())
+        let template = self.route.as_str();
+        let untouched = || path::is_whole(template, uri.path()).then_some(uri.path());
+        self.path.or_else(|| of_axum(template, uri, extensions)).or_else(untouched)
+    }
+
+    /// The path that axum's outermost router saw, if that can be read in more than one way. What is left of it may hide
+    /// that: a nested router takes the second slash of `/prefix//` with its prefix.
+    pub(super) fn ambiguous_path<'r>(&self, extensions: &'r Extensions) -> Option<&'r str> {
+        let Axum { original, .. } = Axum::of(self.route.as_str(), extensions)?;
+        path::read(original).is_err().then_some(original)
     }
 }
 
 /// The path that axum matched by `template`, of which its nested routers have left but the end in the request.
-#[cfg(feature = "axum")]
 fn of_axum<'a>(template: &str, uri: &Uri, extensions: &'a Extensions) -> Option<&'a str> {
-    use axum::extract::{MatchedPath, NestedPath, OriginalUri};
-
-    // A template of another router is about another path.
-    extensions.get::<MatchedPath>().filter(|matched| matched.as_str() == template)?;
-    let original = extensions.get::<OriginalUri>()?.0.path();
-    let taken = extensions.get::<NestedPath>().map_or("/", NestedPath::as_str).trim_end_matches('/');
-    let left = taken.matches('/').try_fold(original, |left, _| {
+    let Axum { original, nested } = Axum::of(template, extensions)?;
+    let left = nested.trim_end_matches('/').matches('/').try_fold(original, |left, _| {
         let left = left.strip_prefix('/')?;
         Some(left.find('/').map_or("", |next| &left[next..]))
     })?;
@@ -85,7 +89,28 @@ fn of_axum<'a>(template: &str, uri: &Uri, extensions: &'a Extensions) -> Option<
     is_left.then_some(original)
 }
 
-#[cfg(not(feature = "axum"))]
-fn of_axum<'a>(_: &str, _: &Uri, _: &'a Extensions) -> Option<&'a str> {
-    None
+/// What axum's routers leave in a request.
+struct Axum<'a> {
+    /// The path that the outermost router saw.
+    original: &'a str,
+    /// The prefixes that nested ones took from it, as templates.
+    nested: &'a str,
+}
+
+impl<'a> Axum<'a> {
+    /// `None` if the template is of another router: then it is about another path.
+    #[cfg(feature = "axum")]
+    fn of(template: &str, extensions: &'a Extensions) -> Option<Self> {
+        use axum::extract::{MatchedPath, NestedPath, OriginalUri};
+
+        extensions.get::<MatchedPath>().filter(|matched| matched.as_str() == template)?;
+        let original = extensions.get::<OriginalUri>()?.0.path();
+        let nested = extensions.get::<NestedPath>().map_or("/", NestedPath::as_str);
+        Some(Self { original, nested })
+    }
+
+    #[cfg(not(feature = "axum"))]
+    fn of(_: &str, _: &'a Extensions) -> Option<Self> {
+        None
+    }
 }

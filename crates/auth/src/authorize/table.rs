@@ -42,7 +42,8 @@ impl RuleTable {
     /// What a request of this method to this route must have. The template is the router's,
     /// `/v1/orders/{id}`; how a parameter is called makes no difference. `*` stands for every method that has
     /// no rule of its own. `/admin/{*rest}` covers all routes below `/admin/` that have no rules of their own. HEAD
-    /// is held to the rule of GET unless it has its own.
+    /// is held to the rule of GET unless it has its own. Of several templates that match a path the closest decides
+    /// alone: a literal is closer than a parameter, and either than a rest, from left to right.
     pub fn route(self, method: &str, template: &str, require: Require) -> Self {
         self.with(Target::route(method, template), Rule::Require(require))
     }
