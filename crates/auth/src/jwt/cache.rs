@@ -3,6 +3,9 @@
 //! A table of fixed size, in sets of a few slots; the hash of a token says which set it may lie in. A slot holds
 //! one pointer. It is read without a lock and without a write to any memory that cores share: what is handed out
 //! is a copy that the reading thread's own stripe keeps. It is replaced as a whole, by whoever has something newer.
+//!
+//! Copies count as the tokens do, and are made while half of the room is left: to verify a token again costs more
+//! than to share one.
 
 use std::{
     sync::{
@@ -18,11 +21,11 @@ use foldhash::quality::RandomState;
 use zeroize::optimization_barrier;
 
 use super::{
-    ClaimsShape,
+    ClaimsShape, shape,
     verify::{Identity, Source, Verified},
 };
 
-/// How many tokens, and how many bytes, a cache may hold.
+/// How many tokens, and how many bytes, a cache may hold. Of tokens, a multiple of [`WAYS`] and at least one of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) tokens: usize,
@@ -35,7 +38,7 @@ impl Limits {
 }
 
 /// Slots that a token may lie in.
-const WAYS: usize = 8;
+pub(super) const WAYS: usize = 8;
 
 /// Sets that an insertion looks through for entries that are good no more.
 const SWEEP: usize = 2;
@@ -45,8 +48,7 @@ const EVICT: usize = 16;
 
 pub(crate) struct Cache<C> {
     slots: Box<[Slot<C>]>,
-    bytes: AtomicUsize,
-    max_bytes: usize,
+    room: Arc<Room>,
     /// The next set to sweep.
     hand: AtomicUsize,
     seed: RandomState,
@@ -67,13 +69,56 @@ impl<C> Slot<C> {
 
 struct Entry<C> {
     token: Kept,
-    /// What it is reckoned to take.
-    bytes: usize,
     window: super::policy::Window,
     source: Source,
     /// For the stripe that verified the token; mostly the only one that sees it.
     first: (usize, Identity<C>),
     others: OnceLock<Box<[OnceLock<Identity<C>>]>>,
+    /// What one more copy is reckoned to take.
+    copy_bytes: usize,
+    taken: Taken,
+}
+
+/// How many bytes all entries are reckoned to take, and may.
+struct Room {
+    taken: AtomicUsize,
+    max: usize,
+}
+
+impl Room {
+    /// Counts these bytes if no more than `max` are then taken.
+    fn take(&self, bytes: usize, max: usize) -> bool {
+        let fits = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= max);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    }
+}
+
+/// What an entry takes, with its copies, for as long as anybody has it.
+struct Taken {
+    bytes: AtomicUsize,
+    room: Arc<Room>,
+}
+
+impl Taken {
+    /// Counts a copy, or the table of them, if there is room to spare.
+    fn add(&self, bytes: usize) -> bool {
+        let is_room = self.room.take(bytes, self.room.max / 2);
+        if is_room {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        is_room
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.room.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
 }
 
 /// A token, which is wiped when it is dropped: at once, and not byte by byte as `Zeroizing` does, for each token that
@@ -89,12 +134,11 @@ impl Drop for Kept {
 
 impl<C: ClaimsShape> Cache<C> {
     pub(crate) fn new(limits: Limits) -> Self {
-        let slots = limits.tokens.next_power_of_two().max(WAYS);
+        let slots = (limits.tokens / WAYS).max(1) * WAYS;
         let slot = || Slot { tag: AtomicU64::new(0), entry: ArcSwapOption::const_empty() };
         Self {
             slots: (0..slots).map(|_| slot()).collect(),
-            bytes: AtomicUsize::new(0),
-            max_bytes: limits.bytes,
+            room: Arc::new(Room { taken: AtomicUsize::new(0), max: limits.bytes }),
             hand: AtomicUsize::new(0),
             seed: RandomState::default(),
         }
@@ -129,7 +173,7 @@ impl<C: ClaimsShape> Cache<C> {
             if entry.window.contains(now) && is_current(entry.source) {
                 return Some(entry.identity());
             }
-            self.remove(slot, &found);
+            remove(slot, &found);
         }
         None
     }
@@ -145,19 +189,19 @@ impl<C: ClaimsShape> Cache<C> {
     ) {
         let is_good = |entry: &Entry<C>| now < entry.window.until && is_current(entry.source);
         self.sweep(is_good);
+        let copy_bytes = copy_bytes(token, &verified.identity);
+        let Some(taken) = self.reserve(size_of::<Entry<C>>() + token.len() + copy_bytes) else { return };
         let entry = Entry {
             token: Kept(token.into()),
-            bytes: size_of::<Entry<C>>() + 3 * token.len(),
             window: verified.window,
             source: verified.source,
             first: (stripe::of_thread(), verified.identity.clone()),
             others: OnceLock::new(),
+            copy_bytes,
+            taken,
         };
-        if !self.reserve(entry.bytes) {
-            return;
-        }
         let slot = self.place_for(hash, token, is_good);
-        self.release(slot.entry.swap(Some(Arc::new(entry))).as_ref());
+        slot.entry.store(Some(Arc::new(entry)));
         slot.tag.store(hash, Ordering::Relaxed);
     }
 
@@ -189,7 +233,7 @@ impl<C: ClaimsShape> Cache<C> {
         for slot in (0..SWEEP).flat_map(|_| self.next_set()) {
             let found = slot.load();
             if found.as_deref().is_some_and(|entry| !is_good(entry)) {
-                self.remove(slot, &found);
+                remove(slot, &found);
             }
         }
     }
@@ -199,36 +243,28 @@ impl<C: ClaimsShape> Cache<C> {
         self.set_at(self.hand.fetch_add(1, Ordering::Relaxed) % sets)
     }
 
-    /// Counts these bytes, and takes out others where they are too many. False if there is no room for them.
-    fn reserve(&self, bytes: usize) -> bool {
-        let count = || {
-            let fits = |taken: usize| taken.checked_add(bytes).filter(|sum| *sum <= self.max_bytes);
-            self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
-        };
-        if count() {
-            return true;
-        }
-        (0..EVICT).any(|_| {
-            self.next_set().iter().for_each(|slot| self.release(slot.entry.swap(None).as_ref()));
-            count()
-        })
+    /// Counts these bytes, and takes out others where they are too many. `None` if there is no room for them.
+    fn reserve(&self, bytes: usize) -> Option<Taken> {
+        let count = || self.room.take(bytes, self.room.max);
+        let evict = || self.next_set().iter().for_each(|slot| slot.entry.store(None));
+        let is_room = count()
+            || (0..EVICT).any(|_| {
+                evict();
+                count()
+            });
+        is_room.then(|| Taken { bytes: AtomicUsize::new(bytes), room: Arc::clone(&self.room) })
     }
+}
 
-    /// Takes out this entry, unless it was replaced meanwhile.
-    fn remove(&self, slot: &Slot<C>, found: &Guard<Option<Arc<Entry<C>>>>) {
-        let before = slot.entry.compare_and_swap(found, None);
-        if let (Some(before), Some(found)) = (&*before, &**found)
-            && Arc::ptr_eq(before, found)
-        {
-            self.release(Some(before));
-        }
-    }
+/// Takes out this entry, unless it was replaced meanwhile.
+fn remove<C>(slot: &Slot<C>, found: &Guard<Option<Arc<Entry<C>>>>) {
+    slot.entry.compare_and_swap(found, None);
+}
 
-    fn release(&self, entry: Option<&Arc<Entry<C>>>) {
-        if let Some(entry) = entry {
-            self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
-        }
-    }
+/// What the principal and the claims of a token take. Of the claims no more is known than how long they are as text.
+fn copy_bytes<C>(token: &[u8], identity: &Identity<C>) -> usize {
+    let claims = if size_of::<C>() == 0 { 0 } else { 2 * token.len() };
+    shape::bytes(&identity.principal) + claims
 }
 
 impl<C: ClaimsShape> Entry<C> {
@@ -239,8 +275,46 @@ impl<C: ClaimsShape> Entry<C> {
         if self.first.0 == stripe {
             return self.first.1.clone();
         }
-        let others = self.others.get_or_init(|| (0..stripe::count()).map(|_| OnceLock::new()).collect());
-        others[stripe].get_or_init(|| self.first.1.unshared()).clone()
+        match self.others.get().and_then(|others| others[stripe].get()) {
+            Some(copy) => copy.clone(),
+            None => self.copy_for(stripe),
+        }
+    }
+
+    /// Without room for a copy, that of the first stripe: threads of several then write to one reference count.
+    #[cold]
+    fn copy_for(&self, stripe: usize) -> Identity<C> {
+        let none = || (0..stripe::count()).map(|_| OnceLock::new()).collect::<Box<[_]>>();
+        let table_bytes = stripe::count() * size_of::<OnceLock<Identity<C>>>();
+        self.counted(&self.others, table_bytes, none)
+            .and_then(|others| self.counted(&others[stripe], self.copy_bytes, || self.first.1.unshared()))
+            .unwrap_or(&self.first.1)
+            .clone()
+    }
+
+    /// What lies in `place`, or is put there if there is room for so many bytes.
+    fn counted<'a, V>(
+        &self,
+        place: &'a OnceLock<V>,
+        bytes: usize,
+        make: impl FnOnce() -> V,
+    ) -> Option<&'a V> {
+        if place.get().is_some() {
+            return place.get();
+        }
+        if !self.taken.add(bytes) {
+            return None;
+        }
+        let mut is_made = false;
+        let value = place.get_or_init(|| {
+            is_made = true;
+            make()
+        });
+        if !is_made {
+            // Another thread of the stripe was faster.
+            self.taken.remove(bytes);
+        }
+        Some(value)
     }
 }
 
@@ -279,7 +353,31 @@ mod tests {
 
     fn held(cache: &Cache<()>) -> (usize, usize) {
         let entries = || cache.slots.iter().filter_map(|slot| slot.entry.load_full());
-        (entries().count(), entries().map(|entry| entry.bytes).sum())
+        (entries().count(), entries().map(|entry| entry.taken.bytes.load(Ordering::Relaxed)).sum())
+    }
+
+    fn taken(cache: &Cache<()>) -> usize {
+        cache.room.taken.load(Ordering::Relaxed)
+    }
+
+    /// What a token of 100 bytes takes.
+    fn usual() -> usize {
+        let cache = cache(8, 1 << 20);
+        cache.insert(0, &[0; 100], &verified("a", 9), secs(1), |_| true);
+        taken(&cache)
+    }
+
+    /// Looks for a token in a thread of another stripe; false where there is but one.
+    fn find_elsewhere(cache: &Cache<()>, hash: u64, token: &[u8]) -> bool {
+        let here = stripe::of_thread();
+        let look = || {
+            let is_other = stripe::of_thread() != here;
+            if is_other {
+                assert!(cache.find(hash, token, secs(1), |_| true).is_some());
+            }
+            is_other
+        };
+        (0..2 * stripe::count()).any(|_| std::thread::scope(|scope| scope.spawn(look).join().unwrap()))
     }
 
     #[test]
@@ -324,7 +422,7 @@ mod tests {
         assert!(find(1, 7) && find(8, 7));
         assert!(!find(9, 7), "expired");
         assert_eq!(held(&cache), (0, 0), "and gone");
-        assert_eq!(cache.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(taken(&cache), 0);
         fill();
         assert!(!find(0, 7), "not yet good, after the clock was set back");
         fill();
@@ -334,7 +432,8 @@ mod tests {
 
     #[test]
     fn jwt_17_the_cache_is_bounded_in_count_and_bytes() {
-        let entry = size_of::<Entry<()>>() + 3 * 100;
+        let entry = usual();
+        assert!(entry > size_of::<Entry<()>>() + 100 + 512);
         bolero::check!().with_type::<Vec<(u64, u8)>>().for_each(|inserts| {
             let cache = cache(16, 10 * entry);
             for (hash, fill) in inserts {
@@ -342,7 +441,7 @@ mod tests {
                 cache.insert(*hash, &token, &verified("a", 9), secs(1), |_| true);
                 let (count, bytes) = held(&cache);
                 assert!(count <= 10 && bytes <= 10 * entry);
-                assert_eq!(bytes, cache.bytes.load(Ordering::Relaxed), "no byte is lost from the count");
+                assert_eq!(bytes, taken(&cache), "no byte is lost from the count");
                 assert!(
                     cache.find(*hash, &token, secs(1), |_| true).is_some(),
                     "room is made for the newest"
@@ -352,7 +451,46 @@ mod tests {
         let huge = cache(16, 10 * entry);
         huge.insert(1, &[0; 16 * 1024], &verified("a", 9), secs(1), |_| true);
         assert_eq!(held(&huge), (0, 0), "too large for the whole cache");
-        assert_eq!(huge.bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(taken(&huge), 0);
+    }
+
+    #[test]
+    fn jwt_17_no_more_tokens_are_kept_than_were_asked_for() {
+        for (asked, kept) in [(1, 8), (8, 8), (15, 8), (100, 96), (5000, 5000)] {
+            let cache = cache(asked, 1 << 30);
+            for index in 0..40_000_u64 {
+                let hash = cache.hash(&index.to_be_bytes());
+                cache.insert(hash, &index.to_be_bytes(), &verified("a", 9), secs(1), |_| true);
+            }
+            assert_eq!(held(&cache).0, kept, "{asked}");
+        }
+    }
+
+    #[test]
+    fn jwt_17_copies_count_and_give_way_to_tokens() {
+        let roomy = cache(8, 1 << 20);
+        roomy.insert(5, &[0; 100], &verified("a", 9), secs(1), |_| true);
+        let before = taken(&roomy);
+        if !find_elsewhere(&roomy, 5, &[0; 100]) {
+            return;
+        }
+        let copy = shape::bytes(&verified("a", 9).identity.principal);
+        let table = stripe::count() * size_of::<OnceLock<Identity<()>>>();
+        assert_eq!(taken(&roomy), before + copy + table, "a copy, and the table of them");
+        find_elsewhere(&roomy, 5, &[0; 100]);
+        assert!(taken(&roomy) <= before + stripe::count() * copy + table, "one for each stripe");
+        assert_eq!(held(&roomy), (1, taken(&roomy)));
+        assert!(roomy.find(5, &[0; 100], secs(10), |_| true).is_none());
+        assert_eq!(taken(&roomy), 0, "and all that is gone with the token");
+
+        let full = cache(8, 8 * before);
+        for fill in 0..8_u8 {
+            full.insert(5, &[fill; 100], &verified("a", 9), secs(1), |_| true);
+        }
+        for fill in 0..8_u8 {
+            assert!(find_elsewhere(&full, 5, &[fill; 100]), "found all the same");
+        }
+        assert_eq!((held(&full).0, taken(&full)), (8, 8 * before), "and no copy where there is no room");
     }
 
     #[test]
@@ -371,13 +509,15 @@ mod tests {
 
     #[test]
     fn each_stripe_has_a_copy_of_its_own_that_says_the_same() {
+        let room = Arc::new(Room { taken: AtomicUsize::new(0), max: 1 << 20 });
         let entry = Entry {
             token: Kept((*b"token").into()),
-            bytes: 0,
             window: Window { from: secs(0), until: secs(9) },
             source: SOURCE,
             first: ((stripe::of_thread() + 1) % 1024, verified("a", 9).identity),
             others: OnceLock::new(),
+            copy_bytes: 1,
+            taken: Taken { bytes: AtomicUsize::new(0), room },
         };
         let (one, two) = (entry.identity(), entry.identity());
         assert_eq!(one.principal, entry.first.1.principal);

@@ -124,6 +124,10 @@ impl<K, C, P> JwtLayer<K, C, P> {
     /// How many tokens that were accepted are remembered, and in how many bytes: such a token is compared, and not
     /// verified again, until it expires or its key is removed. Default: 8192 tokens, 32 MiB.
     ///
+    /// Tokens are kept in sets of eight: their number is rounded down to a multiple of eight, and is at least eight. The
+    /// bytes are reckoned, and are those of all that is kept: of tokens, their principals and claims, and of copies that
+    /// threads have for themselves, which are made while at most half of the bytes are taken.
+    ///
     /// # Errors
     ///
     /// When either is zero, or there are more than 1 048 576 tokens. To remember none:

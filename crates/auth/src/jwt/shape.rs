@@ -108,6 +108,18 @@ pub(super) fn principal(claims: &Claims<'_>, issuer: &str) -> PrincipalBuilder {
     principal
 }
 
+/// What a principal is reckoned to take in memory.
+pub(super) fn bytes(principal: &Principal) -> usize {
+    /// All but its texts, and room for those it has most often.
+    const FIXED: usize = 512;
+    let lists = || principal.scopes().chain(principal.roles());
+    let places = (principal.scopes().len() + principal.roles().len()) * size_of::<std::ops::Range<usize>>();
+    let names = [principal.issuer(), principal.tenant(), principal.tier(), principal.credential_id()];
+    let texts = lists().chain(names.into_iter().flatten()).map(str::len).sum::<usize>();
+    // Both grow by doubling.
+    FIXED + 2 * (principal.subject().len() + texts + places)
+}
+
 /// The same principal, in memory of its own: cores that each have one do not fight over a reference count.
 pub(super) fn unshared(principal: &Principal) -> Principal {
     let subject = principal.subject();
