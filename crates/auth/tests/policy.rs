@@ -315,6 +315,23 @@ async fn azn_03_what_is_remembered_is_bounded() {
 }
 
 #[tokio::test]
+async fn azn_03_a_question_of_any_length_is_answered_and_a_long_one_not_remembered() {
+    let engine = Engine::default();
+    let policy = AccessPolicy::new(engine.clone()).with_cache(10, Duration::from_secs(60)).unwrap();
+    let layer = layer(policy);
+    let mut expected = 0;
+    // The path holds the parameter once more.
+    for (length, is_remembered) in [(900, true), (1_000, true), (1_024, false), (60_000, false)] {
+        let target = format!("/t/acme/orders/{}", "7".repeat(length));
+        for asked in [1, if is_remembered { 0 } else { 1 }] {
+            expected += asked;
+            assert_eq!(send(&layer, get_by(alice(), &target)).await.status(), 200);
+            assert_eq!(engine.count(), expected, "{length}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_attribute_without_a_bound_fails_closed() {
     let engine = Engine::default();
     let policy = AccessPolicy::new(engine.clone()).with_attribute("body", |_| Some("x".repeat(1025)));

@@ -106,7 +106,8 @@ impl AccessPolicy {
     }
 
     /// Remembers up to `capacity` decisions for `ttl`, and none for longer than the credential works that it was
-    /// made for. Failures are not remembered. Default: nothing is.
+    /// made for. Failures are not remembered, nor is what was decided over a path that has, with its parameters, more
+    /// than 2048 bytes: how much is kept is not the caller's to choose. Default: nothing is.
     ///
     /// # Errors
     ///
@@ -160,7 +161,8 @@ impl AccessPolicy {
 
     /// The decision, if it was made before and may still be used.
     pub(super) fn remembered(&self, query: &PolicyQuery) -> Option<PolicyDecision> {
-        let remembered = self.0.memory.as_ref()?.decisions.get(query)?;
+        let memory = self.0.memory.as_ref().filter(|_| query.is_short())?;
+        let remembered = memory.decisions.get(query)?;
         (self.0.clock.now() < remembered.until && self.is_valid(query)).then_some(remembered.decision)
     }
 
@@ -172,6 +174,7 @@ impl AccessPolicy {
             Err(Failure::PolicyUnavailable)
         })?;
         if let Some(memory) = &self.0.memory
+            && query.is_short()
             && self.is_valid(&query)
         {
             let until = self.0.clock.now() + memory.ttl;

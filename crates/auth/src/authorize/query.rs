@@ -59,6 +59,14 @@ impl PolicyQuery {
         }
     }
 
+    /// Whether what the caller wrote of it is so short that a decision can be remembered: the path, and the parameters,
+    /// which are made of it.
+    pub(super) fn is_short(&self) -> bool {
+        const MAX: usize = 2048;
+        let params = self.params.iter().map(|(_, value)| value.len());
+        self.path.len() + params.sum::<usize>() <= MAX
+    }
+
     /// Who.
     pub fn principal(&self) -> &Principal {
         &self.principal
