@@ -30,7 +30,7 @@ struct Bucket {
 /// Ten bits of the generation, thirty of the bucket's number, and the count.
 ///
 /// They come round after 1024 generations and, with the shortest buckets, after 124 days; a counter is mistaken for a
-/// current one only if nothing touched it for exactly so long.
+/// current one, or for one that is ahead, only if nothing touched it for about so long, and for one window at most.
 #[derive(Debug)]
 struct Counter(AtomicU64);
 
@@ -68,18 +68,19 @@ impl Stamp {
         (self.0 << COUNT_BITS) | count
     }
 
-    /// Whether `self` is later than `other`, in numbers that come round.
+    /// Whether another thread wrote `self` that is a little ahead of `other`, in numbers that come round: by few
+    /// generations, and by no more time than the ring holds.
+    ///
+    /// What seems to be further ahead is long past, and must not keep the counter from being started anew: each recovery
+    /// that fails takes two generations, in which nothing is counted.
     #[inline(never)]
-    fn is_after(self, other: Self) -> bool {
-        let ahead = |a: u64, b: u64, mask: u64| {
-            let distance = a.wrapping_sub(b) & mask;
-            distance != 0 && distance <= mask / 2
-        };
-        if self.generation() == other.generation() {
-            ahead(self.tick(), other.tick(), TICK_MASK)
-        } else {
-            ahead(self.generation(), other.generation(), GENERATION_MASK)
-        }
+    fn is_ahead_of(self, other: Self, buckets: u64) -> bool {
+        /// More than a breaker goes through while a thread is on its way from the state to the counter. One that was not
+        /// fast enough takes the counter of one bucket from those that were.
+        const FEW: u64 = 8;
+        let generations = self.generation().wrapping_sub(other.generation()) & GENERATION_MASK;
+        let ticks = self.tick().wrapping_sub(other.tick()) & TICK_MASK;
+        generations <= FEW && ticks <= buckets && (generations, ticks) != (0, 0)
     }
 }
 
@@ -91,13 +92,13 @@ impl Counter {
 
     /// Adds to the count of `stamp`, unless the counter is ahead of it already: then the call is as if forgotten.
     #[inline]
-    fn add(&self, stamp: Stamp, by: u64) {
+    fn add(&self, stamp: Stamp, by: u64, buckets: u64) {
         let mut seen = self.0.load(SeqCst);
         loop {
             let of = Stamp::of(seen);
             let next = if of == stamp {
                 seen + by.min(COUNT_MASK - (seen & COUNT_MASK))
-            } else if of.is_after(stamp) {
+            } else if of.is_ahead_of(stamp, buckets) {
                 return;
             } else {
                 stamp.word(by)
@@ -145,21 +146,22 @@ impl TimeWindow {
     #[inline(always)]
     pub(crate) fn add_call(&self, generation: u64, nanos: u64) {
         if let Some((bucket, stamp)) = self.bucket(generation, nanos) {
-            bucket.calls.add(stamp, 1);
+            bucket.calls.add(stamp, 1, self.buckets as u64);
         }
     }
 
     pub(super) fn add(&self, generation: u64, nanos: u64, call: Totals) {
         let Some((bucket, stamp)) = self.bucket(generation, nanos) else { return };
+        let buckets = self.buckets as u64;
         // Calls first, and read last: a rate is never taken of too few.
         if call.calls > 0 {
-            bucket.calls.add(stamp, call.calls);
+            bucket.calls.add(stamp, call.calls, buckets);
         }
         if call.failures > 0 {
-            bucket.failures.add(stamp, call.failures);
+            bucket.failures.add(stamp, call.failures, buckets);
         }
         if call.slow > 0 {
-            bucket.slow.add(stamp, call.slow);
+            bucket.slow.add(stamp, call.slow, buckets);
         }
     }
 
@@ -172,5 +174,26 @@ impl TimeWindow {
         let failures = sum(|bucket| &bucket.failures);
         let slow = sum(|bucket| &bucket.slow);
         Totals { calls: sum(|bucket| &bucket.calls), failures, slow }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cb_06_only_what_is_a_little_ahead_is_ahead() {
+        // Near the end of both numbers, so that they come round.
+        let (generation, tick) = (GENERATION_MASK - 3, TICK_MASK - 3);
+        let own = Stamp::new(generation, tick);
+        let by = |generations: i64, ticks: i64| {
+            let stamp =
+                Stamp::new(generation.wrapping_add_signed(generations), tick.wrapping_add_signed(ticks));
+            stamp.is_ahead_of(own, 10)
+        };
+        assert!(by(1, 0) && by(8, 0) && by(0, 10) && by(1, 10));
+        assert!(!by(-1, 0) && !by(-1, 10) && !by(0, -10) && !by(0, 0), "behind, or the same");
+        assert!(!by(9, 0) && !by(512, 0) && !by(1_023, 0) && !by(0, 11), "so far that it is long ago");
+        assert!(!by(1, -10) && !by(8, -10), "of a time that is over");
     }
 }

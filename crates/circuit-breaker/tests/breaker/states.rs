@@ -294,6 +294,42 @@ fn cb_05_growth_never_overflows() {
 }
 
 #[test]
+fn cb_02_an_outage_of_any_length_leaves_a_breaker_that_counts() {
+    let policy = BreakerPolicy::new().with_probes(1).unwrap().with_minimum_calls(2).unwrap();
+    // The generations come round at 1024, of which a recovery that fails takes two.
+    for recoveries in 0..1_100 {
+        let mut bench = Bench::new(policy.clone());
+        bench.bad(2);
+        for _ in 0..recoveries {
+            bench.pass(30 * SECOND);
+            bench.bad(1);
+        }
+        bench.pass(30 * SECOND);
+        bench.good(2);
+        let counted = bench.breaker.snapshot(bench.now).calls;
+        assert_eq!((bench.state(), counted), (State::Closed, 1), "{recoveries} recoveries have failed");
+        bench.bad(1);
+        assert_eq!(bench.state(), State::Open, "{recoveries} recoveries have failed");
+    }
+}
+
+#[test]
+fn cb_02_a_breaker_counts_after_any_time_in_which_nobody_called() {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    let policy = BreakerPolicy::new().with_time_window(SECOND / 10, 10).unwrap();
+    for days in [1, 61, 63, 100, 123, 125, 200, 1_000] {
+        let mut bench = Bench::new(policy.clone());
+        (0..10).for_each(|_| {
+            bench.good(10);
+            bench.pass(SECOND / 100);
+        });
+        bench.pass(days * DAY);
+        bench.bad(20);
+        assert_eq!(bench.state(), State::Open, "after {days} days");
+    }
+}
+
+#[test]
 fn cb_06_results_from_before_a_change_do_not_count_after_it() {
     let mut bench = Bench::new(touchy());
     let late: Vec<_> = (0..6).map(|_| bench.admit().unwrap()).collect();
