@@ -373,8 +373,8 @@ impl BreakerPolicy {
     }
 
     /// At most this share of the breakers of one layer is open at once; with `at_least_one`, one may be even where that
-    /// is less than one. What would be open stays closed, and is looked at again with the next failure. Default: all may
-    /// be open.
+    /// is less than one. What would be open stays closed, and is looked at again with the next failure; what is half-open,
+    /// and would open again, is closed. Default: all may be open.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ impl Breaker {
         }
     }
 
-    /// What time brings: open => half-open | closed, half-open => open, recovering => closed.
+    /// What time brings: open => half-open | closed, half-open => open | closed, recovering => closed.
     pub(super) fn go_on(&self, away: &mut Away, now: Instant) -> Option<Transition> {
         match self.state() {
             State::Open if now >= away.until => match self.policy.recovery {
@@ -92,11 +92,13 @@ impl Breaker {
         }
     }
 
-    /// `None` where the group has no room for one more open breaker.
+    /// Where the group has no room for one more open breaker it stays as it is, but for one that is half-open. Its probes
+    /// have been used up, and what may not be open is called: it is closed.
     pub(super) fn open(&self, away: &mut Away, cause: Cause, pause: u64, now: Instant) -> Option<Transition> {
         if self.group.as_ref().is_some_and(|group| !group.open()) {
             self.streak.reset();
-            return None;
+            return (self.state() == State::HalfOpen)
+                .then(|| self.go(away, State::Closed, Cause::OpenShareReached, now));
         }
         away.open(&self.policy, Clock::instant_at(self.epoch), now, Duration::from_nanos(pause));
         Some(self.go(away, State::Open, cause, now))

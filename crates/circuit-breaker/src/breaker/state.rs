@@ -84,6 +84,9 @@ pub enum Cause {
     ProbesHung,
     /// The probes have succeeded.
     ProbesSucceeded,
+    /// The probes have failed or hung, but no more breakers may be [open](crate::BreakerPolicy::with_open_share): closed,
+    /// for what may not be open is called.
+    OpenShareReached,
     /// The last step of the ramp-up is over.
     RampOver,
     /// Somebody said so.
@@ -101,6 +104,7 @@ impl Cause {
             Self::ProbesFailed => "probes_failed",
             Self::ProbesHung => "probes_hung",
             Self::ProbesSucceeded => "probes_succeeded",
+            Self::OpenShareReached => "open_share_reached",
             Self::RampOver => "ramp_over",
             Self::Forced => "forced",
         }

@@ -6,6 +6,7 @@ mod keys;
 mod outcomes;
 mod recovery;
 mod refusals;
+mod share;
 mod telemetry;
 
 use std::{
