@@ -47,9 +47,10 @@ impl CircuitBreakerHandle {
         self.breakers().iter().map(KeyedBreaker::report).collect()
     }
 
-    /// Whether no breaker refuses all calls.
+    /// Whether no breaker refuses all calls now. One whose open time is over does not, also if nobody has called it since.
     pub fn is_all_well(&self) -> bool {
-        self.breakers().iter().all(|breaker| !matches!(breaker.state(), State::Open | State::ForcedOpen))
+        let now = self.registry.common.settings.clock.now();
+        !self.breakers().iter().any(|breaker| breaker.0.breaker.is_open(now))
     }
 
     /// Makes the changes of state that are due, in all breakers, without waiting for calls. Call it from a timer where

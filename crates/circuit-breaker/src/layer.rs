@@ -125,8 +125,13 @@ impl<K, F> CircuitBreakerLayer<K, F> {
         Ok(self.with(|settings| settings.name = name))
     }
 
-    /// How many breakers there may be. A new key takes the place of one that is closed and that nobody has called within
-    /// its window; without any such, new keys share a breaker. Default: 1024.
+    /// How many breakers there may be. A new key takes the place of one that nobody calls any more; without any such, new
+    /// keys share a breaker. Default: 1024.
+    ///
+    /// A closed breaker is one that nobody calls any more when nobody has within its window; with a window of the last
+    /// calls, when none of them failed or was slow, or nobody has called for as long as it would be open. One that is open,
+    /// half-open or recovering, when its open time, last probe or ramp-up has been over for as long as it was open, and for
+    /// one window. A forced one never is.
     ///
     /// # Errors
     ///

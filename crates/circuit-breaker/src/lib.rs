@@ -67,8 +67,8 @@
 //! 6. **Recovering**, on demand: a share of the calls passes that grows step by step.
 //! 7. What began before a change of state does not count after it, and each change is told exactly once.
 //! 8. **Memory.** There are at most [`with_max_breakers`](CircuitBreakerLayer::with_max_breakers) breakers, 1024 by
-//!    default. A new key takes the place of a breaker that is closed and idle; while there is none, new keys share a
-//!    breaker, which is reported once. There is no background task.
+//!    default. A new key takes the place of a breaker that is idle: closed, or open no more for long, and called by
+//!    nobody. While there is none, new keys share a breaker, which is reported once. There is no background task.
 //! 9. **State** belongs to the [`CircuitBreakerLayer`] value and is shared by its clones, its services and its
 //!    [`CircuitBreakerHandle`], which reads it, forces it, and subscribes to changes.
 //!

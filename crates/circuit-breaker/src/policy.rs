@@ -136,6 +136,13 @@ pub(crate) struct Ramp {
     pub(crate) step: Duration,
 }
 
+impl Ramp {
+    /// How long it takes as a whole.
+    pub(crate) fn length(&self) -> Duration {
+        self.step * u32::try_from(self.percents.len()).unwrap_or(u32::MAX)
+    }
+}
+
 /// How many breakers of a layer may be open at once.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OpenShare {
@@ -374,7 +381,8 @@ impl BreakerPolicy {
 
     /// At most this share of the breakers of one layer is open at once; with `at_least_one`, one may be even where that
     /// is less than one. What would be open stays closed, and is looked at again with the next failure; what is half-open,
-    /// and would open again, is closed. Default: all may be open.
+    /// and would open again, is closed. One whose open time is over takes no part of the share, also if nobody has called
+    /// it since. Default: all may be open.
     ///
     /// # Errors
     ///

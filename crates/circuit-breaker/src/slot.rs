@@ -56,8 +56,11 @@ impl Slot {
         self.tell(change(&self.breaker, self.common.settings.clock.now()));
     }
 
+    /// It gives its place to another, as nobody calls it any more.
     pub(crate) fn retire(&self) {
+        self.change(Breaker::forget);
         self.retired.store(true, SeqCst);
+        self.common.telemetry.removed();
     }
 
     #[cold]

@@ -27,7 +27,8 @@ pub(super) struct Probes {
     ended: u32,
     failed: u32,
     slow: u32,
-    last: Instant,
+    /// When the last of them was issued, or the first could have been.
+    pub(super) last: Instant,
 }
 
 /// What the probes say.
@@ -113,9 +114,13 @@ impl Probes {
         self.slow += u32::from(slow);
     }
 
+    pub(super) fn are_under_way(&self) -> bool {
+        self.issued > self.ended
+    }
+
     /// When permits that are not back yet are given up.
     pub(super) fn given_up_at(&self, wait: Duration) -> Option<Instant> {
-        (self.issued > self.ended).then(|| self.last + wait)
+        self.are_under_way().then(|| self.last + wait)
     }
 
     pub(super) fn verdict(&self, policy: &BreakerPolicy, permits: u32) -> Verdicts {

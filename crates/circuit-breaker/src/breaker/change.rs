@@ -95,13 +95,28 @@ impl Breaker {
     /// Where the group has no room for one more open breaker it stays as it is, but for one that is half-open. Its probes
     /// have been used up, and what may not be open is called: it is closed.
     pub(super) fn open(&self, away: &mut Away, cause: Cause, pause: u64, now: Instant) -> Option<Transition> {
-        if self.group.as_ref().is_some_and(|group| !group.open()) {
-            self.streak.reset();
-            return (self.state() == State::HalfOpen)
-                .then(|| self.go(away, State::Closed, Cause::OpenShareReached, now));
+        let mut until = || {
+            away.open(&self.policy, Clock::instant_at(self.epoch), now, Duration::from_nanos(pause));
+            away.until
+        };
+        let is_open = match &self.group {
+            Some(group) => group.open(now, until),
+            None => {
+                until();
+                true
+            }
+        };
+        if is_open {
+            return Some(self.go(away, State::Open, cause, now));
         }
-        away.open(&self.policy, Clock::instant_at(self.epoch), now, Duration::from_nanos(pause));
-        Some(self.go(away, State::Open, cause, now))
+        self.streak.reset();
+        (self.state() == State::HalfOpen).then(|| self.go(away, State::Closed, Cause::OpenShareReached, now))
+    }
+
+    /// Closes a breaker that nobody will ask any more, so that whoever keeps track of its state sees the end.
+    pub(crate) fn forget(&self, now: Instant) -> Option<Transition> {
+        let mut away = self.away.lock();
+        (self.state() != State::Closed).then(|| self.go(&mut away, State::Closed, Cause::Forgotten, now))
     }
 
     pub(super) fn force(&self, to: State, now: Instant) -> Option<Transition> {
@@ -122,7 +137,7 @@ impl Breaker {
         let before = self.word();
         let from = before.state();
         if let (State::Open, Some(group)) = (from, &self.group) {
-            group.close();
+            group.close(away.until);
         }
         if to == State::Closed && !matches!(self.policy.growth, Growth::Times { .. }) {
             away.failed = 0;

@@ -19,7 +19,7 @@ pub(crate) use self::group::Group;
 pub use self::state::{Admission, Cause, Permit, Refused, Snapshot, State, Transition};
 use self::{away::Away, streak::Streak, word::Word};
 use crate::{
-    policy::{BreakerPolicy, Growth, Recovery, WindowSize},
+    policy::{BreakerPolicy, Growth, Ramp, Recovery, WindowSize},
     sync::{AtomicBool, AtomicU64, Mutex, Ordering::Acquire},
     window::Window,
 };
@@ -291,20 +291,39 @@ impl Breaker {
         }
     }
 
-    /// Whether the breaker may be forgotten: it is closed, and nothing in its window speaks against it. The last calls of
-    /// a count window never leave it, so there it is the failed and slow ones that count.
+    /// Whether the breaker may be forgotten: nobody is on his way, and nothing is known that is not long past. What was
+    /// forced is not forgotten.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let away = self.away.lock();
         let word = self.word();
+        // Since when it is, or would be, closed if all had gone well.
+        let well_since = match word.state() {
+            State::Closed => away.since,
+            State::Open => away.until,
+            State::HalfOpen if !away.probes.are_under_way() => away.probes.last,
+            State::Recovering => away.since + self.policy.ramp.as_ref().map_or(Duration::ZERO, Ramp::length),
+            _ => return false,
+        };
+        let quiet = now.saturating_duration_since(well_since);
         let forgiven = match self.policy.growth {
-            Growth::Times { interval, .. } => {
-                now.saturating_duration_since(away.since) >= interval.saturating_mul(away.failed)
-            }
+            Growth::Times { interval, .. } => quiet >= interval.saturating_mul(away.failed),
             _ => true,
         };
-        let totals = self.totals(word, Clock::nanos_at(now));
-        let unused = matches!(self.policy.window, WindowSize::Calls(_)) || totals.calls == 0;
-        word.state() == State::Closed && forgiven && unused && totals.failures == 0 && totals.slow == 0
+        let rest = self.rest(&away);
+        let generation = self.window_generation(word);
+        forgiven
+            && (word.state() == State::Closed || quiet >= rest)
+            && self.window.is_idle(generation, self.age(Clock::nanos_at(now)), rest)
+    }
+
+    /// For how long a breaker stays as it is that nobody calls: as long as it was open, or would be, and as long as its
+    /// window.
+    fn rest(&self, away: &Away) -> Duration {
+        let window = match self.policy.window {
+            WindowSize::Time { bucket, buckets } => bucket * buckets,
+            WindowSize::Calls(_) => Duration::ZERO,
+        };
+        away.open_for.max(self.policy.open_time).max(window)
     }
 
     #[inline]
@@ -329,7 +348,7 @@ impl Breaker {
 impl Drop for Breaker {
     fn drop(&mut self) {
         if let (State::Open, Some(group)) = (self.state(), &self.group) {
-            group.close();
+            group.close(self.away.lock().until);
         }
     }
 }

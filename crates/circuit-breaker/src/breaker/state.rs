@@ -91,6 +91,9 @@ pub enum Cause {
     RampOver,
     /// Somebody said so.
     Forced,
+    /// Nobody had called it for long, and its place was [wanted](crate::CircuitBreakerLayer::with_max_breakers): the last
+    /// change of a breaker that was not closed.
+    Forgotten,
 }
 
 impl Cause {
@@ -107,6 +110,7 @@ impl Cause {
             Self::OpenShareReached => "open_share_reached",
             Self::RampOver => "ramp_over",
             Self::Forced => "forced",
+            Self::Forgotten => "forgotten",
         }
     }
 }

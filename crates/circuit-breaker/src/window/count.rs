@@ -1,5 +1,7 @@
 //! The last so many calls.
 
+use std::time::Duration;
+
 use super::Totals;
 use crate::sync::Mutex;
 
@@ -18,6 +20,8 @@ struct Ring {
     /// Where the next call goes once the ring is full.
     next: usize,
     totals: Totals,
+    /// When the last one was added.
+    last: u64,
 }
 
 const FAILED: u8 = 1;
@@ -29,11 +33,12 @@ impl CountWindow {
     }
 
     /// `None` for a call of a generation that is over.
-    pub(super) fn add(&self, generation: u64, call: Totals) -> Option<Totals> {
+    pub(super) fn add(&self, generation: u64, nanos: u64, call: Totals) -> Option<Totals> {
         let mut ring = self.ring.lock();
         if generation < ring.generation {
             return None;
         }
+        ring.last = nanos;
         if generation > ring.generation {
             // What was allocated stays.
             ring.calls.clear();
@@ -61,5 +66,13 @@ impl CountWindow {
     pub(super) fn totals(&self, generation: u64) -> Totals {
         let ring = self.ring.lock();
         if ring.generation == generation { ring.totals } else { Totals::default() }
+    }
+
+    pub(super) fn is_idle(&self, generation: u64, nanos: u64, rest: Duration) -> bool {
+        let ring = self.ring.lock();
+        let is_clean = ring.totals.failures == 0 && ring.totals.slow == 0;
+        is_clean
+            || ring.generation != generation
+            || u128::from(nanos.saturating_sub(ring.last)) >= rest.as_nanos()
     }
 }

@@ -3,6 +3,8 @@
 mod count;
 mod time;
 
+use std::time::Duration;
+
 use self::count::CountWindow;
 pub(crate) use self::time::TimeWindow;
 use crate::policy::WindowSize;
@@ -39,7 +41,7 @@ impl Window {
                 window.add(generation, nanos, call);
                 None
             }
-            Self::Count(window) => window.add(generation, call),
+            Self::Count(window) => window.add(generation, nanos, call),
         }
     }
 
@@ -48,6 +50,15 @@ impl Window {
         match self {
             Self::Time(window) => window.totals(generation, nanos),
             Self::Count(window) => window.totals(generation),
+        }
+    }
+
+    /// Whether nothing is in the window that is worth keeping. Time makes a window of time empty; the last calls of a
+    /// count window never leave it, so there it is the failed and slow ones that count, until nobody has called for `rest`.
+    pub(crate) fn is_idle(&self, generation: u64, nanos: u64, rest: Duration) -> bool {
+        match self {
+            Self::Time(window) => window.totals(generation, nanos) == Totals::default(),
+            Self::Count(window) => window.is_idle(generation, nanos, rest),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use bartizan_circuit_breaker::{KeyFn, PerRoute, PerTenant, PerUpstream, Single, State};
+use bartizan_circuit_breaker::{
+    BreakerPolicy, Cause, KeyFn, PerRoute, PerTenant, PerUpstream, Single, State,
+};
 use bartizan_core::{ClientLayer, MatchedRoute, Principal, RequestContext, ServerLayer, phase::Phase};
 use bartizan_testkit::TestBody;
 use http::Request;
@@ -47,11 +49,64 @@ async fn cb_08_a_new_key_takes_the_place_of_an_idle_one() {
     time.advance(29 * SECOND);
     assert_eq!(upstream.call(&layer, "http://new.internal/").await, 200);
     assert!(layer.handle().get("new.internal").is_none(), "the other two are in use");
-    time.advance(60 * SECOND);
+    time.advance(30 * SECOND);
     upstream.call(&layer, "http://new.internal/").await;
     assert!(layer.handle().get("new.internal").is_some());
     assert!(layer.handle().get("idle.internal").is_none());
+    assert_eq!(layer.handle().get(KEY).unwrap().state(), State::Open, "nor one that was open just now");
+    time.advance(60 * SECOND);
+    upstream.says(503);
+    upstream.call(&layer, HOST).await;
+    upstream.says(200);
+    upstream.call(&layer, "http://newer.internal/").await;
+    assert!(layer.handle().get("newer.internal").is_some());
     assert_eq!(layer.handle().get(KEY).unwrap().state(), State::Open, "never an open one");
+}
+
+#[tokio::test]
+async fn cb_08_hosts_that_went_away_give_up_their_places() {
+    let policies = [
+        BreakerPolicy::consecutive(1),
+        BreakerPolicy::envoy()
+            .with_consecutive_failures(1)
+            .and_then(|policy| policy.with_open_share(100.0, true)),
+        // Half-open, recovering, and closed with a failure among its last calls.
+        BreakerPolicy::consecutive(1).and_then(|policy| policy.with_probes(2)),
+        BreakerPolicy::consecutive(1)
+            .and_then(|policy| policy.with_probes(1)?.with_ramp_up([10, 50], 5 * SECOND)),
+        BreakerPolicy::new().with_count_window(100),
+    ];
+    for (index, policy) in policies.into_iter().enumerate() {
+        let (layer, time) = touchy();
+        let layer = layer.with_policy(policy.unwrap()).with_max_breakers(10).unwrap();
+        let mut changes = layer.handle().subscribe(64).unwrap();
+        let upstream = Upstream::new(503);
+        for pod in 0..10 {
+            upstream.call(&layer, &format!("http://pod-{pod}.internal/")).await;
+        }
+        upstream.says(200);
+        if index == 2 || index == 3 {
+            time.advance(30 * SECOND);
+            for pod in 0..10 {
+                upstream.call(&layer, &format!("http://pod-{pod}.internal/")).await;
+            }
+        }
+        let before = layer.handle().breakers()[0].state();
+        let expected = [State::Open, State::Open, State::HalfOpen, State::Recovering, State::Closed][index];
+        assert_eq!(before, expected);
+        time.advance(10 * SECOND);
+        upstream.call(&layer, "http://new.internal/").await;
+        assert!(layer.handle().get("new.internal").is_none(), "{before}: they may be back");
+        time.advance(60 * SECOND);
+        upstream.call(&layer, "http://new.internal/").await;
+        assert!(layer.handle().get("new.internal").is_some(), "{before}: they are gone");
+        assert!(layer.handle().get("pod-3.internal").is_none());
+        let last =
+            std::iter::from_fn(|| changes.try_next()).filter(|event| &*event.key == "pod-3.internal").last();
+        let told = last.map(|event| (event.transition.from, event.transition.to, event.transition.cause));
+        let expected = (before != State::Closed).then_some((before, State::Closed, Cause::Forgotten));
+        assert_eq!(told, expected, "whoever keeps track of the states is told");
+    }
 }
 
 #[tokio::test]

@@ -59,3 +59,43 @@ async fn cb_05_probes_that_fail_while_no_more_may_be_open_close_the_breaker() {
         assert_eq!(states(&layer), [State::Closed, State::Closed]);
     }
 }
+
+#[tokio::test]
+async fn cb_08_a_host_that_went_away_while_it_was_open_takes_no_share() {
+    let (layer, time) = half();
+    let (down, well) = (Upstream::new(503), Upstream::new(200));
+    well.call(&layer, B).await;
+    down.call(&layer, A).await;
+    time.advance(30 * SECOND - SECOND / 1_000);
+    down.call(&layer, B).await;
+    assert_eq!(states(&layer), [State::Open, State::Closed], "it is still open, for a moment");
+    assert!(!layer.handle().is_all_well());
+    time.advance(SECOND / 1_000);
+    assert!(layer.handle().is_all_well(), "nobody would be refused");
+    down.call(&layer, B).await;
+    assert_eq!(states(&layer), [State::Open, State::Open], "nobody has called the first one since");
+    // It comes back, and gives back no place that it does not have any more.
+    well.call(&layer, A).await;
+    assert_eq!(states(&layer), [State::Closed, State::Open]);
+    down.call(&layer, A).await;
+    assert_eq!(states(&layer), [State::Closed, State::Open]);
+}
+
+#[tokio::test]
+async fn cb_08_envoy_ejects_hosts_again_when_those_it_ejected_are_gone() {
+    let (layer, time) = touchy();
+    let layer = layer.with_policy(BreakerPolicy::envoy());
+    let (down, well) = (Upstream::new(503), Upstream::new(200));
+    let host = |host: u32| format!("http://host-{host}.internal/");
+    for number in 0..10 {
+        well.call(&layer, &host(number)).await;
+    }
+    let state = |number: u32| layer.handle().get(&format!("host-{number}.internal")).unwrap().state();
+    for number in 0..5 {
+        for _ in 0..5 {
+            down.call(&layer, &host(number)).await;
+        }
+        assert_eq!(state(number), State::Open, "none of those before is in force");
+        time.advance(30 * SECOND);
+    }
+}
