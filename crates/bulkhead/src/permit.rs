@@ -1,6 +1,10 @@
 //! A place that a request holds until its response has ended.
 
-use std::{fmt, sync::Arc, time::Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bartizan_core::{Ending, GrpcCode, Observer, Outcome, Reason, Rejection};
 use http::response::Parts;
@@ -36,10 +40,12 @@ impl<L: Limit> Permit<L> {
         Self { place: None, lesson: None }
     }
 
-    fn learn(&self, sample: impl FnOnce(Instant, Instant) -> Sample) {
-        let (Some(place), Some(Lesson { core, began })) = (&self.place, &self.lesson) else { return };
-        let now = core.clock.now();
-        let moved = place.learn(Learned { began: *began, now, sample: sample(*began, now) });
+    /// `sample` says what is to be learned of a request that took so long until now.
+    fn learn(&mut self, is_answer: bool, sample: impl FnOnce(Duration) -> Option<Sample>) {
+        let (Some(place), Some(Lesson { core, began })) = (&mut self.place, &self.lesson) else { return };
+        let (began, now) = (*began, core.clock.now());
+        let sample = sample(now.saturating_duration_since(began));
+        let moved = place.learn(Learned { began, now, sample, is_answer });
         if let Some(limit) = moved {
             core.telemetry.moved(limit, place.is_common());
         }
@@ -54,20 +60,19 @@ impl<L: Limit> Observer for Permit<L> {
 
     fn on_head(&mut self, head: &mut Parts) {
         // How fast something fails says nothing; that it did, its end will say.
-        if !head.status.is_server_error() && head.extensions.get::<Rejection>().is_none() {
-            self.learn(|began, now| Sample::Answered(now.saturating_duration_since(began)));
-        }
+        let has_failed = head.status.is_server_error() || head.extensions.get::<Rejection>().is_some();
+        self.learn(true, |after| (!has_failed).then_some(Sample::Answered(after)));
     }
 
     #[inline]
-    fn on_end(self, outcome: Outcome) {
+    fn on_end(mut self, outcome: Outcome) {
         if !L::LEARNS {
             return;
         }
         if is_overload(&outcome) {
-            self.learn(|_, _| Sample::Overloaded);
+            self.learn(false, |_| Some(Sample::Overloaded));
         } else if outcome.ending == Ending::ClientAborted && outcome.status.is_none() {
-            self.learn(|began, now| Sample::GivenUp(now.saturating_duration_since(began)));
+            self.learn(false, |after| Some(Sample::GivenUp(after)));
         }
     }
 }

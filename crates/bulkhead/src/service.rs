@@ -88,7 +88,10 @@ impl<K: BulkheadKey, L: Limit> Shared<K, L> {
             core.telemetry.decided(Outcome::Exempt);
             return Decision::Admitted(Permit::exempt());
         }
-        let entered = core.rooms.enter(self.key.key(head).as_ref(), priority);
+        let entered = core.rooms.enter(self.key.key(head).as_ref(), priority, || core.clock.now());
+        if let Some((limit, is_common)) = entered.moved {
+            core.telemetry.moved(limit, is_common);
+        }
         if entered.overflowed {
             core.telemetry.overflowed();
         }

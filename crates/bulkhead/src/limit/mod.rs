@@ -44,6 +44,12 @@ pub(crate) mod sealed {
         /// The lowest that it may become.
         fn least(&self) -> u32;
 
+        /// So many of those under way have had their answer, and only hold their places.
+        fn hold(&mut self, answered: u32);
+
+        /// There is no place for one who came `now`: ends what keeps him out for too long. Whether the limit moved.
+        fn yield_at(&mut self, now: Instant) -> bool;
+
         /// Learns from a request that came at `began`, while `in_flight` were under way; whether the limit moved.
         fn learn(&mut self, began: Instant, now: Instant, in_flight: u32, sample: Sample) -> bool;
     }
@@ -60,6 +66,13 @@ impl sealed::Limit for Fixed {
 
     fn least(&self) -> u32 {
         self.0
+    }
+
+    #[inline]
+    fn hold(&mut self, _: u32) {}
+
+    fn yield_at(&mut self, _: Instant) -> bool {
+        false
     }
 
     fn learn(&mut self, _: Instant, _: Instant, _: u32, _: Sample) -> bool {

@@ -23,7 +23,10 @@ use crate::ConfigError;
 /// 5. Each [`with_probe_interval`](Self::with_probe_interval), and when the limit has halved since the last time, half
 ///    of it is held back until one window of requests has passed that began after that; its mean is the new base. If
 ///    it is less than 0.7 of what it was before, there may be a queue still, and half of the rest is held back too, and
-///    so on; the limit is cut to what has last shown a queue.
+///    so on; the limit is cut to what has last shown a queue. What has [had its answer](Self::set_answered) and is
+///    under way still, as a long stream, is left aside in that. A probe that [keeps others out](Self::refused) ends after
+///    thirty times the latency before it, a second at least, also if too few requests were answered; the base stays
+///    then.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -55,6 +58,8 @@ pub struct Vegas {
     window: Window,
     probing: Option<Probing>,
     probe_due: Option<Instant>,
+    /// Those under way that have had their answer.
+    answered: f64,
     /// What the limit was at the last probe.
     probed_at: f64,
 }
@@ -65,7 +70,9 @@ struct Probing {
     since: Instant,
     /// When requests are done that began since then and are as slow as others.
     counts_from: Instant,
-    /// What is left of it.
+    /// How long others may be kept out for it.
+    until: Instant,
+    /// What is left of it, beside those that have had their answer.
     level: f64,
     /// The latency at twice the level, in seconds.
     before: f64,
@@ -125,6 +132,7 @@ impl Vegas {
             window: Window::default(),
             probing: None,
             probe_due: None,
+            answered: 0.0,
             probed_at: limit,
         })
     }
@@ -175,7 +183,25 @@ impl Vegas {
     /// How many requests may be under way now.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between two `u32`")]
     pub fn limit(&self) -> u32 {
-        self.probing.map_or(self.limit, |probing| probing.level) as u32
+        self.probing.map_or(self.limit, |probing| self.limit.min(probing.level + self.answered)) as u32
+    }
+
+    /// Says how many of the requests under way have had the head of their response, and hold their places for its body
+    /// alone: long streams, mostly. A probe holds back half of what they leave. Default: none.
+    pub fn set_answered(&mut self, answered: u32) {
+        self.answered = f64::from(answered);
+    }
+
+    /// Says that there is no place for a request `now`. If a probe keeps it out that has lasted too long, because what it
+    /// let in is not answered or fails, the probe ends, and nothing was measured. Whether the limit moved.
+    pub fn refused(&mut self, now: Instant) -> bool {
+        let is_late = self.probing.is_some_and(|probing| now >= probing.until);
+        let before = self.limit();
+        if is_late {
+            self.window = Window::default();
+            self.steady(now);
+        }
+        self.limit() != before
     }
 
     /// Learns from a request that came at `began`, and of which `sample` became clear `now`, while `in_flight` were
@@ -222,7 +248,7 @@ impl Vegas {
         let due = *self.probe_due.get_or_insert_with(|| now + self.probe_interval);
         if now >= due || self.limit < self.probed_at / 2.0 {
             let before = window.mean().or(self.average).unwrap_or_default();
-            self.probe(now, self.limit, before);
+            self.probe(now, (self.limit - self.answered).max(0.0), before);
         }
     }
 
@@ -231,9 +257,14 @@ impl Vegas {
         /// Within so many times the mean, nearly all requests are done.
         const TIMES: f64 = 3.0;
         const LONGEST: f64 = 1.0;
+        /// Within so many times the mean, a window's requests are done, even if there is room for one at a time.
+        const WINDOW_TIMES: f64 = TIMES * Window::FEWEST as f64;
+        const SHORTEST: f64 = 1.0;
         let level = (level / 2.0).max(self.min);
         let counts_from = now + Duration::from_secs_f64((before * TIMES).min(LONGEST));
-        self.probing = Some(Probing { since: now, counts_from, level, before });
+        let longest = self.probe_interval.as_secs_f64();
+        let until = counts_from + Duration::from_secs_f64((before * WINDOW_TIMES).clamp(SHORTEST, longest));
+        self.probing = Some(Probing { since: now, counts_from, until, level, before });
     }
 
     fn end_probe(&mut self, probing: Probing, window: &Window, now: Instant) {
@@ -242,12 +273,18 @@ impl Vegas {
         let Probing { level, before, .. } = probing;
         if let Some(mean) = window.mean() {
             if mean < before * SHORTER && level > self.min {
-                self.set(self.limit.min(level * 2.0));
+                self.set(self.limit.min(level * 2.0 + self.answered));
                 self.probe(now, level, mean);
                 return;
             }
             (self.base, self.average) = (Some(mean), Some(mean));
         }
+        self.steady(now);
+    }
+
+    /// Holds back nothing until the next probe.
+    fn steady(&mut self, now: Instant) {
+        self.probing = None;
         self.probed_at = self.limit;
         self.probe_due = now.checked_add(self.probe_interval);
     }
@@ -292,6 +329,14 @@ impl sealed::Limit for Vegas {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a `u32`")]
     fn least(&self) -> u32 {
         self.min as u32
+    }
+
+    fn hold(&mut self, answered: u32) {
+        self.set_answered(answered);
+    }
+
+    fn yield_at(&mut self, now: Instant) -> bool {
+        self.refused(now)
     }
 
     fn learn(&mut self, began: Instant, now: Instant, in_flight: u32, sample: Sample) -> bool {

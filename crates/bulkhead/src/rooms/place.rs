@@ -34,15 +34,19 @@ pub(crate) enum Refused {
 pub(crate) struct Place<L: Limit> {
     rooms: Arc<Rooms<L>>,
     at: At,
+    /// Whether the head of the response was there, and the limit knows.
+    is_answered: bool,
 }
 
 impl<L: Limit> Place<L> {
     pub(super) fn new(rooms: Arc<Rooms<L>>, at: At) -> Self {
-        Self { rooms, at }
+        Self { rooms, at, is_answered: false }
     }
 
     /// Tells the limit what became clear of the request; what the limit is, if it moved.
-    pub(crate) fn learn(&self, learned: Learned) -> Option<u32> {
+    pub(crate) fn learn(&mut self, learned: Learned) -> Option<u32> {
+        let learned = Learned { is_answer: learned.is_answer && !self.is_answered, ..learned };
+        self.is_answered |= learned.is_answer;
         self.rooms.learn(self.at, learned)
     }
 
@@ -54,7 +58,7 @@ impl<L: Limit> Place<L> {
 
 impl<L: Limit> Drop for Place<L> {
     fn drop(&mut self) {
-        self.rooms.leave(self.at);
+        self.rooms.leave(self.at, self.is_answered);
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{Priority, limit::sealed::Limit};
 pub(super) struct Room<L> {
     pub(super) limit: L,
     taken: u32,
+    /// Those of them that have had the head of their response, as far as the limit wants to know.
+    answered: u32,
     /// The most important first.
     lines: [Line; 3],
 }
@@ -39,7 +41,7 @@ fn index(priority: Priority) -> usize {
 
 impl<L: Limit> Room<L> {
     pub(super) fn new(limit: L) -> Self {
-        Self { limit, taken: 0, lines: Default::default() }
+        Self { limit, taken: 0, answered: 0, lines: Default::default() }
     }
 
     pub(super) fn taken(&self) -> u32 {
@@ -60,10 +62,15 @@ impl<L: Limit> Room<L> {
         if index == 0 { limit } else { limit.saturating_sub(capacity.reserved).max(1) }
     }
 
+    /// Whether there is a place for one who comes.
+    pub(super) fn has_place(&self, priority: Priority, capacity: &Capacity) -> bool {
+        self.taken < self.places(index(priority), capacity)
+    }
+
     /// One comes.
     pub(super) fn enter(&mut self, priority: Priority, capacity: &Capacity) -> Entry {
         let own = index(priority);
-        if self.taken < self.places(own, capacity) {
+        if self.has_place(priority, capacity) {
             self.taken += 1;
             return Entry::Taken;
         }
@@ -81,9 +88,19 @@ impl<L: Limit> Room<L> {
         }
     }
 
-    /// One who had a place goes.
-    pub(super) fn leave(&mut self) {
+    /// One who has a place has had the head of its response.
+    pub(super) fn answer(&mut self) {
+        self.answered = self.answered.saturating_add(1);
+        self.limit.hold(self.answered);
+    }
+
+    /// One who had a place goes; whether it had been answered.
+    pub(super) fn leave(&mut self, was_answered: bool) {
         self.taken = self.taken.saturating_sub(1);
+        if was_answered {
+            self.answered = self.answered.saturating_sub(1);
+            self.limit.hold(self.answered);
+        }
     }
 
     /// One who waits gives up. Whether it had got a place meanwhile, which it still has.
@@ -144,12 +161,12 @@ mod tests {
         let seats = order.map(|priority| queued(room.enter(priority, &capacity)));
         for next in [2, 4, 1, 3, 0] {
             assert!(poll(&seats[next]).is_pending());
-            room.leave();
+            room.leave(false);
             assert!(room.grant(&capacity).is_some());
             assert_eq!(poll(&seats[next]), Poll::Ready(true), "{next}");
             assert!(room.grant(&capacity).is_none());
         }
-        room.leave();
+        room.leave(false);
         assert!(room.is_empty());
     }
 
@@ -177,9 +194,9 @@ mod tests {
         assert!(taken(room.enter(Priority::Low, &capacity)));
         let normal = queued(room.enter(Priority::Normal, &capacity));
         assert!(taken(room.enter(Priority::High, &capacity)), "past one who waits for another place");
-        room.leave();
+        room.leave(false);
         assert!(room.grant(&capacity).is_none(), "two are taken, and the third is reserved");
-        room.leave();
+        room.leave(false);
         assert!(room.grant(&capacity).is_some());
         assert_eq!(poll(&normal), Poll::Ready(true));
     }
@@ -254,7 +271,7 @@ mod tests {
                         }
                     }
                     Step::Leave if held > 0 => {
-                        room.leave();
+                        room.leave(false);
                         held -= 1;
                     }
                     Step::Leave => {}

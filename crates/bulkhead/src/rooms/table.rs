@@ -63,7 +63,10 @@ pub(crate) enum At {
 pub(crate) struct Learned {
     pub(crate) began: Instant,
     pub(crate) now: Instant,
-    pub(crate) sample: Sample,
+    /// `None` where it says nothing of what is to be learned.
+    pub(crate) sample: Option<Sample>,
+    /// It was answered, and from now on holds its place for the body of its response.
+    pub(crate) is_answer: bool,
 }
 
 impl<L: Limit> Rooms<L> {
@@ -80,21 +83,29 @@ impl<L: Limit> Rooms<L> {
         }
     }
 
-    /// One comes. `None` is the key of those who have none.
-    pub(crate) fn enter(self: &Arc<Self>, key: Option<&Key<'_>>, priority: Priority) -> Entered<L> {
+    /// One comes. `None` is the key of those who have none; the time is asked for only where a limit that learns has no
+    /// place.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        key: Option<&Key<'_>>,
+        priority: Priority,
+        now: impl Fn() -> Instant,
+    ) -> Entered<L> {
         let at = key.map_or(At::Common, |key| {
             let mut hasher = self.secret;
             key.hash(&mut hasher);
             At::Own(hasher.finish128().as_u128())
         });
-        let (at, overflowed, entry) = match at {
-            At::Common => (at, false, self.common.0.lock().enter(priority, &self.capacity)),
-            At::Own(key) => match self.enter_own(key, priority) {
-                Some(entry) => (at, false, entry),
-                None => (At::Common, true, self.common.0.lock().enter(priority, &self.capacity)),
+        let enter_common = || self.enter_room(&mut self.common.0.lock(), priority, &now);
+        let (at, overflowed, door) = match at {
+            At::Common => (at, false, enter_common()),
+            At::Own(key) => match self.enter_own(key, priority, &now) {
+                Some(door) => (at, false, door),
+                None => (At::Common, true, enter_common()),
             },
         };
-        let admission = match entry {
+        door.granted.into_iter().for_each(Waker::wake);
+        let admission = match door.entry {
             Entry::Taken => Admission::Taken(Place::new(Arc::clone(self), at)),
             Entry::Queued(seat, shed) => {
                 wake(shed);
@@ -102,14 +113,29 @@ impl<L: Limit> Rooms<L> {
             }
             Entry::Full => Admission::Refused(Refused::Full),
         };
-        Entered { admission, overflowed }
+        let moved = door.moved.map(|limit| (limit, at == At::Common));
+        Entered { admission, overflowed, moved }
+    }
+
+    /// One comes to a room. Where a probe has kept others out for too long it ends; then those who wait come first.
+    #[inline]
+    fn enter_room(&self, room: &mut Room<L>, priority: Priority, now: &impl Fn() -> Instant) -> Door {
+        let mut granted = Vec::new();
+        let moved = L::LEARNS && !room.has_place(priority, &self.capacity) && room.limit.yield_at(now());
+        if moved {
+            while let Some(woken) = room.grant(&self.capacity) {
+                granted.extend(woken);
+            }
+        }
+        let entry = room.enter(priority, &self.capacity);
+        Door { entry, granted, moved: moved.then(|| room.limit.current()) }
     }
 
     /// `None` when there is no room for another key.
-    fn enter_own(&self, key: u128, priority: Priority) -> Option<Entry> {
+    fn enter_own(&self, key: u128, priority: Priority, now: &impl Fn() -> Instant) -> Option<Door> {
         let mut shard = self.shard(key).lock();
         if let Some((_, room)) = shard.find_mut(hash(key), |(known, _)| *known == key) {
-            return Some(room.enter(priority, &self.capacity));
+            return Some(self.enter_room(room, priority, now));
         }
         let most = (self.capacity.max_keys / self.shards.len()).max(1);
         if shard.len() >= most {
@@ -118,12 +144,12 @@ impl<L: Limit> Rooms<L> {
         }
         let fresh = (key, Room::new(self.fresh.clone()));
         let mut entry = shard.insert_unique(hash(key), fresh, |(known, _)| hash(*known));
-        Some(entry.get_mut().1.enter(priority, &self.capacity))
+        Some(self.enter_room(&mut entry.get_mut().1, priority, now))
     }
 
     /// One who had a place goes, and the next gets it.
-    pub(super) fn leave(&self, at: At) {
-        self.change(at, |room| room.leave());
+    pub(super) fn leave(&self, at: At, was_answered: bool) {
+        self.change(at, |room| room.leave(was_answered));
     }
 
     /// One who waits gives up. Whether it had got a place meanwhile, which it still has.
@@ -134,9 +160,14 @@ impl<L: Limit> Rooms<L> {
     /// The limit learns; what it is, if it moved.
     pub(super) fn learn(&self, at: At, learned: Learned) -> Option<u32> {
         self.change(at, |room| {
-            let Learned { began, now, sample } = learned;
+            let Learned { began, now, sample, is_answer } = learned;
             let taken = room.taken();
-            room.limit.learn(began, now, taken, sample).then(|| room.limit.current())
+            let moved = sample.is_some_and(|sample| room.limit.learn(began, now, taken, sample));
+            if is_answer {
+                room.answer();
+            }
+            let moved = moved || (room.waiting() > 0 && room.limit.yield_at(now));
+            moved.then(|| room.limit.current())
         })?
     }
 
@@ -214,6 +245,16 @@ pub(crate) struct Entered<L: Limit> {
     pub(crate) admission: Admission<L>,
     /// Its key found no room of its own.
     pub(crate) overflowed: bool,
+    /// What the limit is, if it moved, and whether it is that of the common room.
+    pub(crate) moved: Option<(u32, bool)>,
+}
+
+/// What became of one who came to a room.
+struct Door {
+    entry: Entry,
+    /// Others who waited and now have a place: to be woken outside of the lock.
+    granted: Vec<Waker>,
+    moved: Option<u32>,
 }
 
 /// The key is a hash already.

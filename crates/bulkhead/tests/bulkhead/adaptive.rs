@@ -47,6 +47,8 @@ struct Simulation {
     now: u64,
     next_arrival: u64,
     in_flight: usize,
+    /// So many besides have had their answer, and stay.
+    streams: usize,
     queue: VecDeque<u64>,
     /// When which request, by its arrival, is done.
     busy: BinaryHeap<Reverse<(u64, u64)>>,
@@ -62,6 +64,7 @@ impl Simulation {
             now: 0,
             next_arrival: 0,
             in_flight: 0,
+            streams: 0,
             queue: VecDeque::new(),
             busy: BinaryHeap::new(),
             random: 0x9e37_79b9_7f4a_7c15,
@@ -107,7 +110,8 @@ impl Simulation {
                 let Some(Reverse((_, arrived))) = self.busy.pop() else { unreachable!("it was there") };
                 let latency = self.now - arrived;
                 let (began, now) = (self.at(arrived), self.at(self.now));
-                let in_flight = self.in_flight as u32;
+                self.limit.set_answered(self.streams as u32);
+                let in_flight = (self.in_flight + self.streams) as u32;
                 self.limit.sample(began, now, in_flight, Sample::Answered(Duration::from_micros(latency)));
                 self.in_flight -= 1;
                 seen.answered += 1;
@@ -119,7 +123,7 @@ impl Simulation {
                 }
             } else {
                 self.next_arrival = self.now + self.exponential(1_000_000.0 / per_second);
-                if self.in_flight >= self.limit.limit() as usize {
+                if self.in_flight + self.streams >= self.limit.limit() as usize {
                     seen.refused += 1;
                     continue;
                 }
@@ -189,6 +193,18 @@ fn a_service_that_is_not_busy_refuses_nothing() {
     let seen = simulation.run(120, 500.0);
     assert_eq!(seen.refused, 0, "{seen:?}");
     assert!(simulation.limit.limit() >= 20);
+}
+
+#[test]
+fn long_streams_keep_their_places_and_nobody_is_locked_out() {
+    let limit = Vegas::new(5, 100).unwrap().with_initial(100).unwrap();
+    // Ten are under way at a time beside the streams.
+    let mut simulation = Simulation::new(limit, 50, 20 * MS);
+    simulation.streams = 55;
+    for minute in 0..10 {
+        let seen = simulation.run(60, 500.0);
+        assert_eq!(seen.refused, 0, "in minute {minute}: {seen:?}");
+    }
 }
 
 #[test]
@@ -264,7 +280,7 @@ proptest! {
     fn it_stays_between_its_bounds_whatever_it_is_told(
         min in 1..50_u32,
         more in 0..500_u32,
-        samples in prop::collection::vec((0..4_u8, any::<u64>(), any::<u32>(), 0..2_000_u64), 1..500),
+        samples in prop::collection::vec((0..6_u8, any::<u64>(), any::<u32>(), 0..2_000_u64), 1..500),
     ) {
         let mut limit = Vegas::new(min, min + more).unwrap().with_probe_interval(Duration::from_secs(1)).unwrap();
         let mut now = Clock::system().now();
@@ -272,6 +288,11 @@ proptest! {
             let began = now;
             now += Duration::from_millis(step);
             let latency = Duration::from_nanos(nanos);
+            if kind == 4 {
+                limit.set_answered(in_flight);
+            } else if kind == 5 {
+                limit.refused(now);
+            }
             let sample = match kind {
                 0 => Sample::Overloaded,
                 1 => Sample::GivenUp(latency),

@@ -4,6 +4,7 @@ mod adaptive;
 mod allocations;
 mod layer;
 mod priority;
+mod probes;
 mod queue;
 mod stress;
 mod support;
