@@ -13,11 +13,14 @@ use crate::{ConfigError, Failure, RequestHead, grpc::Pushback};
 /// 1. **Surely not processed**, whatever the method: no connection was made, HTTP/2 refused the stream or went away
 ///    before it, 421 and 425, these two once.
 /// 2. **Perhaps processed**, where that may happen twice ([`RequestHead::is_idempotent`]): 408, 429, 502, 503, 504, a
-///    connection that failed, an attempt that took too long. `Retry-After` is kept to; a wait longer than
-///    [the most](Self::with_max_retry_after) is not made, and the response is returned.
-/// 3. **gRPC**: UNAVAILABLE, whatever the method, and whatever amounts to it. `grpc-retry-pushback-ms` is waited for
-///    exactly, and not at all when it is negative or no number. An attempt that took too long is repeated where the call
-///    is marked as [`Idempotent`](crate::Idempotent), or [`DEADLINE_EXCEEDED`](Self::with_grpc_code) is to be.
+///    connection that failed, an attempt that took too long.
+/// 3. **gRPC**: UNAVAILABLE, whatever the method, and whatever amounts to it: 429, 502, 503 and 504 of a proxy.
+///    `grpc-retry-pushback-ms` is waited for exactly, and not at all when it is negative or no number. An attempt that
+///    took too long is repeated where the call is marked as [`Idempotent`](crate::Idempotent), or
+///    [`DEADLINE_EXCEEDED`](Self::with_grpc_code) is to be.
+///
+/// `Retry-After` of any of these responses is kept to, where there is no pushback; a wait longer than
+/// [the most](Self::with_max_retry_after) is not made, and the response is returned.
 ///
 /// ```
 /// use bartizan_retry::StandardPolicy;
@@ -124,14 +127,17 @@ impl StandardPolicy {
         }
         match status {
             StatusCode::MISDIRECTED_REQUEST => {
-                return Decision::Retry(Again::new(RetryReason::Misdirected).once());
+                self.when_asked(attempt, Again::new(RetryReason::Misdirected).once())
             }
-            StatusCode::TOO_EARLY => return Decision::Retry(Again::new(RetryReason::TooEarly).once()),
-            _ if !self.statuses.contains(&status) => return Decision::Return,
-            _ if !attempt.head.is_idempotent() => return Decision::Skip(SkipReason::NotIdempotent),
-            _ => {}
+            StatusCode::TOO_EARLY => self.when_asked(attempt, Again::new(RetryReason::TooEarly).once()),
+            _ if !self.statuses.contains(&status) => Decision::Return,
+            _ if !attempt.head.is_idempotent() => Decision::Skip(SkipReason::NotIdempotent),
+            _ => self.when_asked(attempt, Again::new(RetryReason::Status)),
         }
-        let retry = Again::new(RetryReason::Status);
+    }
+
+    /// Another attempt, not before `Retry-After` says.
+    fn when_asked(&self, attempt: &Attempt<'_>, retry: Again) -> Decision {
         match attempt.retry_after() {
             Some(wait) if wait > self.max_retry_after => Decision::Skip(SkipReason::RetryAfter),
             Some(wait) => Decision::Retry(retry.at_least(wait)),
@@ -139,7 +145,7 @@ impl StandardPolicy {
         }
     }
 
-    fn grpc(&self, code: GrpcCode, response: ResponseHead<'_>) -> Decision {
+    fn grpc(&self, attempt: &Attempt<'_>, code: GrpcCode, response: ResponseHead<'_>) -> Decision {
         if code == GrpcCode::Ok {
             return Decision::Return;
         }
@@ -151,7 +157,8 @@ impl StandardPolicy {
                 Decision::Skip(SkipReason::Pushback)
             }
             Some(Pushback::After(wait)) => Decision::Retry(retry.exactly(wait)),
-            None => Decision::Retry(retry),
+            // A proxy's answer has no pushback, but it may have this.
+            None => self.when_asked(attempt, retry),
         }
     }
 
@@ -182,7 +189,7 @@ impl Policy for StandardPolicy {
         match &attempt.outcome {
             AttemptOutcome::Response(response) => match response.grpc {
                 None => self.http(attempt, response.status),
-                Some(code) => self.grpc(code, *response),
+                Some(code) => self.grpc(attempt, code, *response),
             },
             AttemptOutcome::Failed(failure) => self.failed(attempt.head, *failure),
             AttemptOutcome::TimedOut => {

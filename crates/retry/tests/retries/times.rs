@@ -91,6 +91,39 @@ async fn rt_04_a_wait_beyond_the_cap_or_the_deadline_returns_the_response_at_onc
 }
 
 #[tokio::test(start_paused = true)]
+async fn rt_04_retry_after_of_a_proxy_before_a_grpc_service_is_kept_to() {
+    for answered in [429, 502, 503, 504] {
+        let upstream = Upstream::new([status_with(answered, &[("retry-after", "20")])]);
+        upstream.send(&quick(), call()).await.unwrap();
+        assert_eq!(upstream.waits(), [20 * SECOND], "{answered}");
+        let upstream = Upstream::new([status_with(answered, &[("retry-after", "31")])]);
+        assert_eq!(upstream.send(&quick(), call()).await.unwrap().status().as_u16(), answered);
+        assert_eq!(upstream.called(), 1, "{answered}");
+    }
+    // A service's own pushback says more.
+    for (pushback, wait) in [("250", Some(250 * MS)), ("-1", None)] {
+        let headers = [("retry-after", "20"), ("grpc-retry-pushback-ms", pushback)];
+        let upstream = Upstream::new([grpc("14", &headers)]);
+        upstream.send(&quick(), call()).await.unwrap();
+        assert_eq!(upstream.waits(), wait.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_04_retry_after_is_kept_to_by_421_and_425_too() {
+    for answered in [421, 425] {
+        for request in [get(), post("order")] {
+            let upstream = Upstream::new([status_with(answered, &[("retry-after", "20")])]);
+            assert_eq!(upstream.send(&quick(), request).await.unwrap().status(), 200);
+            assert_eq!(upstream.waits(), [20 * SECOND], "{answered}");
+        }
+        let upstream = Upstream::new([status_with(answered, &[("retry-after", "31")])]);
+        assert_eq!(upstream.send(&quick(), get()).await.unwrap().status().as_u16(), answered);
+        assert_eq!(upstream.called(), 1, "{answered}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rt_11_an_attempt_that_takes_too_long_is_given_up_and_repeated() {
     let layer = quick().with_attempt_timeout(SECOND).unwrap();
     let upstream = Upstream::new([Answer::Never, status(200).after(900 * MS)]);
