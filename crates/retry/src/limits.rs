@@ -13,6 +13,10 @@ use crate::{
     time::Time,
 };
 
+/// How late tokio's timer may wake who waits: it ticks in milliseconds, and so does the driver that it sleeps in; both
+/// round up.
+const TIMER_LATE: Duration = Duration::from_millis(2);
+
 /// What a layer is told of time, and of calls that are retries already.
 #[derive(Clone)]
 pub(crate) struct Bounds {
@@ -140,6 +144,14 @@ impl Limits {
     #[inline]
     pub(crate) fn remaining(&self, now: Instant) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    /// Whether an attempt after `wait` has time enough.
+    pub(crate) fn leave_time_after(&self, wait: Duration, bounds: &Bounds, now: Instant) -> bool {
+        // Who does not wait is not late.
+        let late = if wait.is_zero() { Duration::ZERO } else { TIMER_LATE };
+        let needed = wait.saturating_add(late).saturating_add(bounds.min_remaining);
+        self.remaining(now).is_none_or(|left| needed <= left)
     }
 
     /// When an attempt that begins now must be done, if ever; and whether that is the end of the call.

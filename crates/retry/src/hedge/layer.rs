@@ -19,7 +19,7 @@ use crate::{
 ///    others pass. So does a call that is a retry already.
 /// 2. **When.** After a fixed delay, or a running percentile of how long the first copies took; each further copy after
 ///    the same delay again. At once when a copy fails in a way that the [`Policy`] would retry, or after what that
-///    answer asks for.
+///    answer asks for; where there is no time for that, or no copy is left, the answer is returned at once.
 /// 3. **Which answer.** The first that is not such a failure: a success, or a failure that another attempt would not
 ///    help. The other copies are given up. When all have failed, the last answer. The response head of a streamed gRPC
 ///    response is an answer.

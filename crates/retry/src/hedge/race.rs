@@ -88,20 +88,35 @@ impl<B, P: Policy> Race<B, P> {
     }
 
     fn try_next(&mut self) -> Result<ReplayBody<B>, SkipReason> {
-        let settings = &self.shared.settings;
         let now = self.now();
-        if self.limits.remaining(now).is_some_and(|left| left < settings.bounds.min_remaining) {
-            return Err(SkipReason::Deadline);
-        }
-        match self.replay.standing() {
-            Standing::Whole => {}
-            Standing::TooLarge => return Err(SkipReason::BodyTooLarge),
-            Standing::Failed => return Err(SkipReason::BodyFailed),
-        }
+        self.is_possible_after(Duration::ZERO, now)?;
         // A call counts when it has an outcome, or when it is one that is hedged.
         self.outcome(now);
         self.taken = self.shared.settings.budget.take(now, false, false).ok_or(SkipReason::Budget)?;
         self.replay.body_beside().ok_or(SkipReason::BodyTooLarge)
+    }
+
+    /// Whether there may be a copy after this wait, as far as that is known now.
+    fn is_possible_after(&self, wait: Duration, now: Instant) -> Result<(), SkipReason> {
+        if !self.limits.leave_time_after(wait, &self.shared.settings.bounds, now) {
+            return Err(SkipReason::Deadline);
+        }
+        match self.replay.standing() {
+            Standing::Whole => Ok(()),
+            Standing::TooLarge => Err(SkipReason::BodyTooLarge),
+            Standing::Failed => Err(SkipReason::BodyFailed),
+        }
+    }
+
+    /// When the next copy is due after an answer that wants this; `None` when there will be none, which is not waited for.
+    fn due(&mut self, wait: Wait, now: Instant) -> Option<Duration> {
+        self.delay()?;
+        let wait = match wait {
+            Wait::Backoff => Duration::ZERO,
+            Wait::AtLeast(wait) | Wait::Exactly(wait) => wait,
+        };
+        self.is_possible_after(wait, now).map_err(|reason| self.close(reason)).ok()?;
+        Some(wait)
     }
 
     #[cold]
@@ -179,10 +194,7 @@ impl<B, P: Policy> Race<B, P> {
             }
             Decision::Retry(again) => {
                 budget.failed();
-                Answer::Loses(Some(match again.wait {
-                    Wait::Backoff => Duration::ZERO,
-                    Wait::AtLeast(wait) | Wait::Exactly(wait) => wait,
-                }))
+                Answer::Loses(self.due(again.wait, now))
             }
             // It may be asked again, only not by us, or not now.
             Decision::Skip(reason @ (SkipReason::Pushback | SkipReason::RetryAfter)) => {

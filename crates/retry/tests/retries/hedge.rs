@@ -26,6 +26,13 @@ fn marked() -> Request<Full<Bytes>> {
     request
 }
 
+/// A request that has so much time.
+fn with_time(mut request: Request<Full<Bytes>>, time: Duration) -> Request<Full<Bytes>> {
+    let deadline = Deadline::at((Instant::now() + time).into_std());
+    RequestContext::of(&mut request).tighten_deadline(deadline);
+    request
+}
+
 fn attempts<B>(response: &Response<B>) -> u32 {
     response.extensions().get::<Attempts>().map_or(1, |attempts| attempts.get())
 }
@@ -152,6 +159,30 @@ async fn rt_09_pushback_and_retry_after_delay_the_next_copy_or_stop_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rt_04_a_wait_that_leads_to_no_copy_is_not_made() {
+    let asks = |answer: u16, seconds| status_with(answer, &[("retry-after", seconds)]);
+    let pushback = || grpc("14", &[("grpc-retry-pushback-ms", "20000")]);
+    let at_once = async |layer: &HedgeLayer, request, answers: Vec<Answer>, expected| {
+        let (upstream, start) = (Upstream::new(answers), Instant::now());
+        upstream.send(layer, request).await.unwrap();
+        assert_eq!((upstream.called(), start.elapsed()), (expected, Duration::ZERO));
+    };
+    // There is not so much time.
+    at_once(&hedge(), with_time(get(), SECOND), vec![asks(503, "20")], 1).await;
+    at_once(&hedge(), with_time(marked(), SECOND), vec![pushback()], 1).await;
+    // All copies are sent.
+    at_once(&hedge(), get(), vec![status(503), asks(503, "20")], 2).await;
+    // It must not be sent twice.
+    at_once(&hedge(), call(), vec![pushback()], 1).await;
+    at_once(&hedge(), post("order"), vec![asks(425, "20")], 1).await;
+    // A copy that runs may still be better.
+    let slow = grpc("0", &[]).after(500 * MS);
+    let upstream = Upstream::new([slow, pushback().after(MS)]);
+    let answer = upstream.send(&hedge(), with_time(marked(), SECOND)).await.unwrap();
+    assert_eq!((&answer.headers()["grpc-status"], upstream.called()), (&HeaderValue::from_static("0"), 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn rt_09_the_budget_applies() {
     let layer = hedge().with_budget(Budget::ratio(0.1, 0, 10 * SECOND).unwrap());
     let upstream = Upstream::always(|| status(200).after(101 * MS));
@@ -228,15 +259,9 @@ async fn rt_10_a_body_over_the_cap_has_no_copy_and_ends_one_that_reads_it() {
 
 #[tokio::test(start_paused = true)]
 async fn rt_11_no_copy_begins_without_time_for_it() {
-    let with_time = |time| {
-        let mut request = get();
-        let deadline = Deadline::at((Instant::now() + time).into_std());
-        RequestContext::of(&mut request).tighten_deadline(deadline);
-        request
-    };
     for (time, expected) in [(104 * MS, 1), (106 * MS, 2)] {
         let upstream = Upstream::new([status(200).after(SECOND)]);
-        upstream.send(&hedge(), with_time(time)).await.unwrap();
+        upstream.send(&hedge(), with_time(get(), time)).await.unwrap();
         assert_eq!(upstream.called(), expected);
     }
 }
