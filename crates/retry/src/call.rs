@@ -234,16 +234,13 @@ impl<B, P: Policy> Call<B, P> {
                 self.skipped(reason);
                 Next::Return
             }
-            Decision::Retry(retry) => {
-                budget.failed();
-                match self.again(&retry, now, timed_out) {
-                    Ok((wait, body)) => Next::Again { wait, body },
-                    Err(reason) => {
-                        self.skipped(reason);
-                        Next::Return
-                    }
+            Decision::Retry(retry) => match self.again(&retry, now, timed_out) {
+                Ok((wait, body)) => Next::Again { wait, body },
+                Err(reason) => {
+                    self.skipped(reason);
+                    Next::Return
                 }
-            }
+            },
         }
     }
 
@@ -256,13 +253,17 @@ impl<B, P: Policy> Call<B, P> {
     ) -> Result<(Duration, ReplayBody<B>), SkipReason> {
         let Self { shared, head, replay, limits, progress } = self;
         let settings = &shared.settings;
+        let is_grpc = head.protocol().is_grpc();
+        let was_transparent = progress.as_ref().is_some_and(|progress| progress.was_transparent);
+        let transparent = is_grpc && retry.reason == RetryReason::NotProcessed && !was_transparent;
+        if !transparent {
+            settings.budget.failed();
+        }
         if limits.is_retry {
             return Err(SkipReason::AlreadyRetry);
         }
         let progress = progress.get_or_insert_with(|| Progress::first(limits.start));
-        let is_grpc = head.protocol().is_grpc();
         let bit = 1 << retry.reason as u16;
-        let transparent = is_grpc && retry.reason == RetryReason::NotProcessed && !progress.was_transparent;
         let max = if is_grpc { settings.max_attempts.min(MOST_GRPC_ATTEMPTS) } else { settings.max_attempts };
         if (retry.once && progress.reasons & bit != 0) || (progress.counted >= max && !transparent) {
             return Err(SkipReason::Attempts);

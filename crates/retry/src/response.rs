@@ -86,14 +86,13 @@ impl<P: Policy> Judge<'_, P> {
         })
     }
 
-    /// What the trailers of a committed call will tell the budget. Boxed, as its type has no name; only budgets that
+    /// What the end of a committed call will tell the budget. Boxed, as its type has no name; only budgets that
     /// count outcomes need it.
     #[cold]
     pub(crate) fn settle_later(&self, now: Instant, status: StatusCode, taken: Taken) -> Settle {
         let (policy, budget, clock) = (Arc::clone(self.policy), self.budget.clone(), self.clock.clone());
         let (head, number, start) = (self.head.clone(), self.number, self.start);
-        Box::new(move |trailers| {
-            let code = GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown);
+        Box::new(move |code, trailers| {
             let response = ResponseHead { status, headers: trailers, grpc: Some(code) };
             let attempt = Attempt {
                 head: &head,

@@ -121,7 +121,7 @@ impl Budget {
         }
     }
 
-    /// An attempt failed in a way that may be retried.
+    /// An attempt failed in a way that may be retried, and not transparently.
     pub(crate) fn failed(&self) {
         if let Kind::Throttle(throttle) = &*self.0 {
             throttle.failed();

@@ -96,7 +96,11 @@ where
                         this.first.set(None);
                         *this.race = None;
                         return Poll::Ready(result.map(|response| {
-                            response.map(|body| RetryBody::new(ResponseBody::forward(body), settle))
+                            let response = response.map(ResponseBody::forward);
+                            match settle {
+                                Some(settle) => RetryBody::settling(response, settle),
+                                None => response.map(RetryBody::new),
+                            }
                         }));
                     }
                     Answer::Loses(wait) => {
@@ -157,9 +161,7 @@ where
                 race.finish(&mut result, reader);
                 *this.race = None;
                 return Poll::Ready(
-                    result.map(|response| {
-                        response.map(|body| RetryBody::new(ResponseBody::forward(body), None))
-                    }),
+                    result.map(|response| response.map(|body| RetryBody::new(ResponseBody::forward(body)))),
                 );
             }
             return Poll::Pending;

@@ -3,10 +3,15 @@
 use std::io::ErrorKind;
 
 use bartizan_core::GrpcCode;
-use bartizan_retry::{Attempts, Backoff, Budget, Idempotent, RetryLayer, StandardPolicy};
+use bartizan_retry::{
+    Again, Attempt, AttemptOutcome, Attempts, Backoff, Budget, Decision, HedgeLayer, Idempotent, Policy,
+    RetryBody, RetryLayer, RetryReason, StandardPolicy,
+};
 use bartizan_testkit::{Probe, Script, TestBody};
-use http::{HeaderMap, HeaderValue, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
+use http_body_util::Full;
 use tower::{Layer, Service};
 
 use crate::support::{Answer, MS, SECOND, Upstream, call, fail, grpc, response, status};
@@ -127,11 +132,7 @@ async fn grpc_12_trailers_pass_and_te_is_kept() {
     use http_body_util::BodyExt;
     let upstream = Upstream::new([grpc("14", &[]), trailing("0", &[("x-checksum", "abc")])]);
     let mut service = quick().layer(upstream.clone());
-    std::future::poll_fn(|cx| {
-        Service::<http::Request<http_body_util::Full<bytes::Bytes>>>::poll_ready(&mut service, cx)
-    })
-    .await
-    .unwrap();
+    std::future::poll_fn(|cx| Service::<Request<Full<Bytes>>>::poll_ready(&mut service, cx)).await.unwrap();
     let response = service.call(call()).await.unwrap();
     let trailers = response.into_body().collect().await.unwrap().trailers().cloned().unwrap();
     assert_eq!(
@@ -145,11 +146,7 @@ async fn grpc_12_trailers_pass_and_te_is_kept() {
 async fn grpc_13_a_streamed_response_is_handed_on_at_once_and_frame_by_frame() {
     let script = Script::ready();
     let mut service = quick().layer(script.service());
-    std::future::poll_fn(|cx| {
-        Service::<http::Request<http_body_util::Full<bytes::Bytes>>>::poll_ready(&mut service, cx)
-    })
-    .await
-    .unwrap();
+    std::future::poll_fn(|cx| Service::<Request<Full<Bytes>>>::poll_ready(&mut service, cx)).await.unwrap();
     let mut future = Box::pin(service.call(call()));
     let probe = Probe::new();
     assert!(probe.poll(|cx| future.as_mut().poll(cx)).is_pending());
@@ -198,6 +195,30 @@ async fn grpc_13_the_throttle_learns_from_the_trailers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rt_08_what_is_retried_transparently_takes_no_token() {
+    let standard = StandardPolicy::new();
+    let policy = move |attempt: &Attempt<'_>| match attempt.outcome() {
+        AttemptOutcome::Response(response) if response.status() == 503 => {
+            Decision::Retry(Again::new(RetryReason::NotProcessed))
+        }
+        _ => standard.decide(attempt),
+    };
+    // At half of three tokens nothing is retried; successes give next to nothing.
+    let layer = quick().with_policy(policy).with_budget(Budget::grpc_throttle(3, 0.001).unwrap());
+    for _ in 0..10 {
+        let upstream = Upstream::new([status(503), grpc("0", &[])]);
+        upstream.send(&layer, call()).await.unwrap();
+        assert_eq!(upstream.called(), 2);
+    }
+    // The second that was not processed is no transparent retry any more, and takes the one token that may go.
+    for expected in [3, 2] {
+        let upstream = Upstream::new([status(503), status(503), grpc("0", &[])]);
+        upstream.send(&layer, call()).await.unwrap();
+        assert_eq!(upstream.called(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn rt_11_a_call_that_takes_too_long_is_repeated_where_that_is_allowed() {
     let layer = quick().with_attempt_timeout(SECOND).unwrap();
     let upstream = Upstream::always(|| Answer::Never);
@@ -208,6 +229,64 @@ async fn rt_11_a_call_that_takes_too_long_is_repeated_where_that_is_allowed() {
     let upstream = Upstream::new([Answer::Never, grpc("0", &[])]);
     let response = upstream.send(&layer, request).await.unwrap();
     assert_eq!((upstream.called(), &response.headers()["grpc-status"]), (2, &HeaderValue::from_static("0")));
+}
+
+/// A call of gRPC-Web.
+fn web_call() -> Request<Full<Bytes>> {
+    let mut request = call();
+    request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc-web+proto"));
+    request.extensions_mut().insert(Idempotent);
+    request
+}
+
+/// A response to one, whose status is in its last frame; cut into pieces, as a network may.
+fn web(status: &str) -> Answer {
+    let trailers = format!("grpc-status: {status}\r\n");
+    let frames =
+        [b"\0\0\0\0\x05hello\x80\0\0\0".as_slice(), &[trailers.len() as u8], trailers.as_bytes()].concat();
+    let (sender, body) = TestBody::channel();
+    frames.chunks(7).for_each(|piece| sender.data(piece.to_vec()));
+    sender.finish();
+    Answer::Respond(response(200, &[("content-type", "application/grpc-web+proto")], body))
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_13_the_throttle_learns_from_the_last_frame_of_grpc_web() {
+    async fn learns<L>(layer: L)
+    where
+        L: Layer<Upstream>,
+        L::Service:
+            Service<Request<Full<Bytes>>, Response = Response<RetryBody<TestBody>>, Error = std::io::Error>,
+    {
+        let end_with = async |status| {
+            let answer = Upstream::new([web(status)]).send(&layer, web_call()).await.unwrap();
+            assert_eq!(answer.body().len(), 5 + 5 + 5 + "grpc-status: \r\n".len() + status.len());
+        };
+        // Takes a token, and gives none.
+        let is_retried = async || {
+            let upstream = Upstream::new([grpc("14", &[]), grpc("5", &[])]);
+            upstream.send(&layer, web_call()).await.unwrap();
+            upstream.called() == 2
+        };
+        // Of four tokens, at two nothing is retried.
+        assert!(is_retried().await);
+        assert!(!is_retried().await);
+        end_with("5").await;
+        assert!(
+            !is_retried().await,
+            "one is left, and neither that nor a code that is not retried gives any"
+        );
+        for _ in 0..3 {
+            end_with("0").await;
+        }
+        assert!(is_retried().await, "successes do");
+        end_with("0").await;
+        end_with("14").await;
+        assert!(!is_retried().await, "and a failure takes one");
+    }
+    let throttle = || Budget::grpc_throttle(4, 1.0).unwrap();
+    learns(quick().with_budget(throttle())).await;
+    learns(HedgeLayer::after(SECOND).unwrap().with_budget(throttle())).await;
 }
 
 #[tokio::test(start_paused = true)]
