@@ -104,6 +104,9 @@ impl HedgeLayer {
     /// Sends the next copy when the first takes longer than this share of the latest ones did: 0.95, say, for one call in
     /// twenty. Until some fifty are known it is after `initial`. See [`LatencyPercentile`].
     ///
+    /// Known are answers of the upstream to calls that may be hedged: not errors, failures that would be retried, or
+    /// refusals of this side, which often come at once.
+    ///
     /// # Errors
     ///
     /// When the percentile is not above 0 and below 1, or `initial` is zero or longer than an hour.

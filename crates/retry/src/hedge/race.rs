@@ -32,7 +32,8 @@ pub(super) struct Race<B, P> {
     /// There will be no further copy.
     is_closed: bool,
     has_outcome: bool,
-    first_is_measured: bool,
+    /// Whether it is still to be learned how long the first copy takes.
+    measures: bool,
     taken: Taken,
 }
 
@@ -52,15 +53,17 @@ impl<B, P: Policy> Race<B, P> {
         } else {
             head.is_idempotent()
         };
+        let is_closed = !may_repeat || limits.is_retry;
         Self {
-            is_closed: !may_repeat || limits.is_retry,
+            is_closed,
             shared,
             head,
             replay,
             limits,
             sent: 1,
             has_outcome: false,
-            first_is_measured: false,
+            // What is never hedged says nothing of what is: writes take their own time.
+            measures: !is_closed,
             taken: Taken::default(),
         }
     }
@@ -155,9 +158,7 @@ impl<B, P: Policy> Race<B, P> {
         is_first: bool,
     ) -> Answer {
         let now = self.now();
-        if is_first {
-            self.measure(now);
-        }
+        let measures = is_first && std::mem::take(&mut self.measures);
         let outcome = match result {
             Ok(response) => match Shown::by(
                 self.head.protocol(),
@@ -167,11 +168,15 @@ impl<B, P: Policy> Race<B, P> {
             ) {
                 Shown::Whole(head) => AttemptOutcome::Response(head),
                 Shown::TimedOut => AttemptOutcome::TimedOut,
+                // It never got to the upstream.
                 Shown::Refused => {
                     self.close(SkipReason::LocalRejection);
                     return if is_first { Answer::Wins(None) } else { Answer::Loses(None) };
                 }
                 Shown::Committed => {
+                    if measures {
+                        self.measure(now);
+                    }
                     self.outcome(now);
                     let counts = self.shared.settings.budget.counts_outcomes();
                     let settle =
@@ -182,8 +187,13 @@ impl<B, P: Policy> Race<B, P> {
             Err(error) => AttemptOutcome::Failed(Failure::of(error)),
         };
         let succeeded = matches!(&outcome, AttemptOutcome::Response(head) if head.is_success());
+        let timed_out = matches!(&outcome, AttemptOutcome::TimedOut);
         self.outcome(now);
         let decision = self.as_judge().decide(now, outcome);
+        // A failure brings the next copy however soon it came, and is often sooner than any success.
+        if measures && (timed_out || (result.is_ok() && decision == Decision::Return)) {
+            self.measure(now);
+        }
         let budget = &self.shared.settings.budget;
         match decision {
             Decision::Return => {
@@ -224,15 +234,15 @@ impl<B, P: Policy> Race<B, P> {
 
     /// How long the first copy took, or has taken when it loses: were only those measured that win, the percentile would
     /// sink with each that is hedged.
-    fn measure(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.first_is_measured, true) {
-            self.shared.settings.delay.record(now.saturating_duration_since(self.limits.start), now);
-        }
+    fn measure(&self, now: Instant) {
+        self.shared.settings.delay.record(now.saturating_duration_since(self.limits.start), now);
     }
 
     /// The call is over, with the answer to the copy that `reader` is the body of.
     pub(super) fn finish<R, E>(&mut self, result: &mut Result<Response<R>, E>, reader: u32) {
-        self.measure(self.now());
+        if self.measures {
+            self.measure(self.now());
+        }
         self.replay.settle(reader);
         if self.sent == 1 {
             return;

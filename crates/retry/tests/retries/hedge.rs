@@ -37,6 +37,15 @@ fn attempts<B>(response: &Response<B>) -> u32 {
     response.extensions().get::<Attempts>().map_or(1, |attempts| attempts.get())
 }
 
+/// What a layer of ours answers.
+fn refusal(reason: Reason) -> Answer {
+    Answer::Respond(Rejection::new(reason).answer::<_, TestBody>(&get()).map(TestBody::new))
+}
+
+fn refused() -> Answer {
+    refusal(Reason::CircuitOpen)
+}
+
 fn ok_from(name: &'static str) -> Answer {
     status_with(200, &[("x-from", name)])
 }
@@ -199,10 +208,6 @@ async fn rt_09_the_budget_applies() {
 
 #[tokio::test(start_paused = true)]
 async fn rt_14_a_refusal_of_our_own_side_brings_no_copies_and_beats_none() {
-    let refused = || {
-        let rejection = Rejection::new(Reason::CircuitOpen);
-        Answer::Respond(rejection.answer::<_, TestBody>(&get()).map(TestBody::new))
-    };
     let upstream = Upstream::new([refused()]);
     assert_eq!(upstream.send(&hedge(), get()).await.unwrap().status(), 503);
     assert_eq!(upstream.called(), 1);
@@ -287,6 +292,38 @@ async fn rt_09_a_percentile_follows_the_upstream() {
     let last = *slow.last().unwrap();
     assert!((40 * MS..=46 * MS).contains(&last), "{slow:?}");
     assert_eq!(upstream.called(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_09_what_says_nothing_of_how_long_answers_take_is_not_measured() {
+    type Case = (fn() -> Answer, fn() -> Request<Full<Bytes>>);
+    let cases: [Case; 6] = [
+        (refused, get),
+        (|| fail(ErrorKind::ConnectionRefused), get),
+        (|| status(503), get),
+        (|| grpc("14", &[("grpc-retry-pushback-ms", "-1")]), marked),
+        (|| status(200), || post("order")),
+        (|| status(200), call),
+    ];
+    for (case, (answer, request)) in cases.into_iter().enumerate() {
+        let layer = HedgeLayer::at_percentile(0.9, 500 * MS).unwrap();
+        for _ in 0..100 {
+            let _ = Upstream::always(answer).send(&layer, request()).await;
+            sleep(20 * MS).await;
+        }
+        let upstream = Upstream::new([status(200).after(SECOND)]);
+        upstream.send(&layer, get()).await.unwrap();
+        assert_eq!(upstream.waits(), [500 * MS], "{case}");
+    }
+    // What a copy of ours gave up took that long at least.
+    let layer = HedgeLayer::at_percentile(0.9, 500 * MS).unwrap().with_budget(Budget::unlimited());
+    let timed_out = || refusal(Reason::DeadlineExceeded).after(200 * MS);
+    for _ in 0..100 {
+        Upstream::always(timed_out).send(&layer, get()).await.unwrap();
+    }
+    let upstream = Upstream::new([status(200).after(SECOND)]);
+    upstream.send(&layer, get()).await.unwrap();
+    assert!((200 * MS..=226 * MS).contains(&upstream.waits()[0]), "{:?}", upstream.waits());
 }
 
 #[tokio::test(start_paused = true)]
