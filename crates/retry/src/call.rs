@@ -45,7 +45,10 @@ pub(crate) struct Progress {
     last_wait: Option<Duration>,
     /// A bit for each reason that was met.
     reasons: u16,
+    /// Why the attempt that runs was made.
     last_reason: Option<RetryReason>,
+    /// Why the next one will be.
+    next_reason: Option<RetryReason>,
     taken: Taken,
     /// When the attempt that runs began.
     begun: Instant,
@@ -62,6 +65,7 @@ impl Progress {
             last_wait: None,
             reasons: 0,
             last_reason: None,
+            next_reason: None,
             taken: Taken::default(),
             begun,
         })
@@ -280,7 +284,13 @@ impl<B, P: Policy> Call<B, P> {
                 settings.random.delay(&settings.backoff, progress.waits, progress.last_wait)
             }
         };
-        let wait = fit(retry.wait, wait, limits.remaining(now), settings.bounds.min_remaining)?;
+        let wait = match retry.wait {
+            Wait::AtLeast(least) => least.saturating_add(wait),
+            Wait::Backoff | Wait::Exactly(_) => wait,
+        };
+        if !limits.leave_time_after(wait, &settings.bounds, now) {
+            return Err(SkipReason::Deadline);
+        }
         let taken = settings.budget.take(now, timed_out, transparent).ok_or(SkipReason::Budget)?;
         // The attempt before may still have been read, by the task of its connection.
         let body = replay.body().ok_or(SkipReason::BodyTooLarge)?;
@@ -296,9 +306,8 @@ impl<B, P: Policy> Call<B, P> {
         progress.counted -= u32::from(transparent);
         progress.was_transparent |= transparent;
         progress.reasons |= bit;
-        progress.last_reason = Some(retry.reason);
+        progress.next_reason = Some(retry.reason);
         progress.taken = taken;
-        shared.telemetry.retried(retry.reason);
         Ok((wait, body))
     }
 
@@ -306,7 +315,7 @@ impl<B, P: Policy> Call<B, P> {
     pub(crate) fn next_request(&mut self, body: ReplayBody<B>) -> Option<Request<ReplayBody<B>>> {
         let now = self.now();
         let settings = &self.shared.settings;
-        if self.limits.remaining(now).is_some_and(|left| left < settings.bounds.min_remaining) {
+        if !self.limits.leave_time_after(Duration::ZERO, &settings.bounds, now) {
             return None;
         }
         let mut request = self.head.request(body);
@@ -324,7 +333,16 @@ impl<B, P: Policy> Call<B, P> {
         progress.sent += 1;
         progress.counted += 1;
         progress.begun = now;
+        if let Some(reason) = progress.next_reason.take() {
+            progress.last_reason = Some(reason);
+            self.shared.telemetry.retried(reason);
+        }
         Some(request)
+    }
+
+    /// The attempt that was to be made is not begun any more.
+    pub(crate) fn missed(&self) {
+        self.skipped(SkipReason::Deadline);
     }
 
     /// The refusal of a call that ran out of time, and the request that it refuses.
@@ -369,17 +387,3 @@ impl<B, P: Policy> Call<B, P> {
 
 /// gRFC A6: more are treated as 5.
 const MOST_GRPC_ATTEMPTS: u32 = 5;
-
-/// The wait, if it leaves time for an attempt. What the server asks for is not cut, the random part on top of it is.
-fn fit(asked: Wait, wait: Duration, left: Option<Duration>, floor: Duration) -> Result<Duration, SkipReason> {
-    let least = match asked {
-        Wait::AtLeast(least) => least,
-        Wait::Backoff | Wait::Exactly(_) => wait,
-    };
-    let wait = if matches!(asked, Wait::AtLeast(_)) { least.saturating_add(wait) } else { wait };
-    let Some(left) = left else { return Ok(wait) };
-    match left.checked_sub(floor) {
-        Some(most) if least <= most => Ok(wait.min(most)),
-        _ => Err(SkipReason::Deadline),
-    }
-}

@@ -204,14 +204,14 @@ where
                             this.timer.set(None);
                             State::Attempt { inner: service.call(request) }
                         }
-                        None => refused(call),
+                        None => missed(call),
                     },
                     Poll::Ready(Err(error)) => {
                         *this.call = None;
                         return Poll::Ready(Err(error));
                     }
                     Poll::Pending if is_over(this.timer.as_mut(), || call.time_left_of_all(), cx) => {
-                        refused(call)
+                        missed(call)
                     }
                     Poll::Pending => return Poll::Pending,
                 },
@@ -225,6 +225,12 @@ where
 fn wait_for(wait: Duration) -> Option<Sleep> {
     // Even a sleep of no time takes until the next tick of the timer.
     (!wait.is_zero()).then(|| sleep(wait))
+}
+
+/// Time has run out before the attempt that was to be made was begun.
+fn missed<F, R, B, P: Policy>(call: &Call<B, P>) -> State<F, R, B> {
+    call.missed();
+    refused(call)
 }
 
 fn refused<F, R, B, P: Policy>(call: &Call<B, P>) -> State<F, R, B> {

@@ -18,7 +18,7 @@ fn quick() -> RetryLayer {
 mod counted {
     use std::{collections::BTreeMap, sync::Arc};
 
-    use bartizan_core::{Reason, Rejection};
+    use bartizan_core::{Clock, ManualClock, Reason, Rejection};
     use bartizan_retry::Budget;
     use bartizan_testkit::TestBody;
     use http::HeaderValue;
@@ -135,6 +135,39 @@ mod counted {
         let open = Rejection::new(Reason::CircuitOpen).answer::<_, TestBody>(&get()).map(TestBody::new);
         Upstream::new([Answer::Respond(open)]).send(&layer, get()).await.unwrap();
         assert_eq!(series(&snapshotter), first(&[(&skipped("local_rejection"), 1)]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn obs_09_an_attempt_that_is_not_begun_is_none() {
+        let (layer, snapshotter) = counted();
+        let clock = ManualClock::new();
+        let layer = layer
+            .with_clock(Clock::from(clock.clone()))
+            .with_backoff(Backoff::equal_jitter(SECOND / 2, SECOND / 2).unwrap())
+            .with_total_timeout(2 * SECOND)
+            .unwrap();
+        let upstream = Upstream::new([status(503)]);
+        // As of a machine that is too busy to wake who waits.
+        let late = async {
+            tokio::time::sleep(SECOND / 10).await;
+            clock.advance(3 * SECOND);
+        };
+        let mut request = get();
+        let context = RequestContext::of(&mut request);
+        context.event().enable();
+        let (answer, ()) = tokio::join!(upstream.send(&layer, request), late);
+        assert_eq!((answer.unwrap().status().as_u16(), upstream.called()), (504, 1));
+        assert_eq!(
+            series(&snapshotter),
+            expected([
+                ("attempts_total{name=supplier,reason=first}", 1),
+                ("skipped_total{name=supplier,reason=deadline}", 1),
+            ])
+        );
+        assert_eq!(
+            context.event().read(<[_]>::to_vec),
+            [("retry.skipped", Fact::from("deadline")), ("retry.attempts", Fact::from(1_u32))]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -83,11 +83,34 @@ async fn rt_04_a_wait_beyond_the_cap_or_the_deadline_returns_the_response_at_onc
     assert_eq!((upstream.called(), start.elapsed()), (1, Duration::ZERO), "five seconds leave no time");
     let jittery = layer.with_backoff(Backoff::equal_jitter(10 * SECOND, 10 * SECOND).unwrap());
     let upstream = Upstream::new([status_with(503, &[("retry-after", "4")])]);
-    assert_eq!(upstream.send(&jittery, get()).await.unwrap().status(), 200);
-    assert!(
-        (4 * SECOND..5 * SECOND).contains(&upstream.waits()[0]),
-        "the random part is cut, and nothing else"
-    );
+    assert_eq!(upstream.send(&jittery, get()).await.unwrap().status(), 503);
+    assert_eq!((upstream.called(), start.elapsed()), (1, Duration::ZERO), "nor does the random part on top");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_04_a_wait_that_is_begun_ends_in_an_attempt() {
+    let layer = quick().with_total_timeout(SECOND).unwrap();
+    let mut made = [0, 0];
+    // The timer ticks in milliseconds, and calls begin between its ticks.
+    for (micros, millis) in
+        (0..10_u64).flat_map(|tenth| (985..=1_000_u64).map(move |wait| (tenth * 100, wait)))
+    {
+        tokio::time::advance(Duration::from_micros(micros)).await;
+        let (start, pushback) = (Instant::now(), millis.to_string());
+        let upstream = Upstream::new([grpc("14", &[("grpc-retry-pushback-ms", &pushback)]), grpc("0", &[])]);
+        let answer = upstream.send(&layer, call()).await.unwrap();
+        let made_at = match answer.headers()["grpc-status"].to_str().unwrap() {
+            "14" => (1, start),
+            other => {
+                assert_eq!(other, "0", "after {millis} ms, {micros} us past a tick");
+                (2, upstream.seen()[1].at)
+            }
+        };
+        assert_eq!((upstream.called(), Instant::now()), made_at);
+        assert!(made_at.1 - start <= 995 * MS, "there is time for it");
+        made[made_at.0 - 1] += 1;
+    }
+    assert!(made.iter().all(|made| *made > 0), "{made:?}");
 }
 
 #[tokio::test(start_paused = true)]
