@@ -119,8 +119,13 @@ impl<P> RetryLayer<P> {
 
     /// How long an attempt may take, until the head of its response. Default: as long as the call may.
     ///
-    /// An attempt that takes longer is given up. If it is the last, the call is answered with 504
-    /// (DEADLINE_EXCEEDED), as by a proxy.
+    /// **Only for a client without a circuit breaker, an outlier detection or metrics inside of the retries.** An attempt
+    /// that takes longer is dropped, which is to the layers inside a caller who left: a breaker does not count it and stays
+    /// closed over an upstream that hangs, and metrics tell of no timeout. Where there are such layers, let an
+    /// `OutboundTimeoutLayer::per_attempt` of `bartizan-deadline` end the attempt inside of them, as the recommended stack
+    /// of clients does. What it answers with is retried as a timeout just the same.
+    ///
+    /// If the attempt is the last, the call is answered with 504 (DEADLINE_EXCEEDED), as by a proxy.
     ///
     /// # Errors
     ///
@@ -130,7 +135,8 @@ impl<P> RetryLayer<P> {
         Ok(self.with(|settings| settings.bounds.attempt_timeout = Some(timeout)))
     }
 
-    /// How long a call may take, all attempts and waits together, until the head of the response. It is also bounded by
+    /// How long a call may take, all attempts and waits together, until the head of the response. The attempt that runs at
+    /// its end is dropped, of which [`with_attempt_timeout`](Self::with_attempt_timeout) tells more. It is also bounded by
     /// the deadline of the request that is served (`RequestContext::deadline`, in the call's own extensions or, with the
     /// feature `scope`, in the scope), and by the `grpc-timeout` of the call. Default: by these alone.
     ///

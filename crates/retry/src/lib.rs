@@ -69,6 +69,8 @@
 //! - Retry in one place. Each layer of services that retries multiplies the load of an outage.
 //! - The budget holds per process, and per layer unless a handle is shared.
 //! - Waiting is by tokio's timer, which must be enabled.
+//! - A breaker or metrics inside do not see an attempt that [`RetryLayer::with_attempt_timeout`] ends. With them, time each
+//!   attempt inside of them: `OutboundTimeoutLayer::per_attempt` of `bartizan-deadline`.
 //! - The inner service's error is a [`std::error::Error`]; a boxed one is not, and has to be wrapped.
 //!
 //! # Place in a stack
