@@ -10,22 +10,42 @@ pub struct LogHandle {
     log: Arc<Log>,
 }
 
-/// The time was up before all lines were written.
+/// Not all lines are surely written: the time was up before, or the writer could not be flushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushError {
     pending: u64,
+    lost: Option<u64>,
 }
 
 impl FlushError {
-    /// The lines that were not written yet.
+    pub(crate) fn new(pending: u64, lost: Option<u64>) -> Self {
+        Self { pending, lost }
+    }
+
+    /// The lines that were not given to the writer yet.
     pub fn pending(&self) -> u64 {
         self.pending
+    }
+
+    /// The lines given to the writer since its last good flush, if the latest failed. They count as
+    /// [dropped](LogHandle::dropped).
+    pub fn lost(&self) -> Option<u64> {
+        self.lost
     }
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} lines of the access log were not written in time", self.pending)
+        match (self.pending, self.lost) {
+            (pending, None) => write!(f, "{pending} lines of the access log were not written in time"),
+            (0, Some(lost)) => {
+                write!(f, "the writer of the access log could not be flushed: {lost} lines may be lost")
+            }
+            (pending, Some(lost)) => write!(
+                f,
+                "{pending} lines of the access log were not written in time, and {lost} may be lost: the writer could not be flushed",
+            ),
+        }
     }
 }
 
@@ -36,22 +56,24 @@ impl LogHandle {
         Self { log }
     }
 
-    /// Waits until every line there is now has been given to the writer, and the writer has been flushed.
+    /// Waits until every line there is now has been given to the writer, and the writer has been flushed: once more if that
+    /// failed the last time.
     ///
     /// Blocks the thread. Call it where nothing else runs, at the end of `main`, or through
     /// `tokio::task::spawn_blocking`.
     ///
     /// # Errors
     ///
-    /// When that takes longer than `timeout`. The lines stay where they are.
+    /// When that takes longer than `timeout`, in which case the lines stay where they are; or when the writer could not be
+    /// flushed. Lines that it did not even take are no error: they are [dropped](Self::dropped).
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        match self.log.flush(timeout) {
-            0 => Ok(()),
-            pending => Err(FlushError { pending }),
-        }
+        self.log.flush(timeout)
     }
 
     /// The lines dropped so far, because the buffer was full or the writer failed.
+    ///
+    /// When the writer cannot be flushed, all lines that it took since it last could count: nobody knows which of them
+    /// arrived. A `BufWriter` keeps them and may write them later all the same, so that this is the most that were lost.
     pub fn dropped(&self) -> u64 {
         self.log.dropped()
     }

@@ -13,7 +13,7 @@ use std::{
 use bartizan_core::Fault;
 use parking_lot::{Condvar, Mutex};
 
-use crate::{layer::Settings, severity::Severity, telemetry, writer::Sink};
+use crate::{FlushError, layer::Settings, severity::Severity, telemetry, writer::Sink};
 
 /// How long the thread lets lines gather after it has written some. Meanwhile a request need not wake it.
 const GATHER: Duration = Duration::from_millis(5);
@@ -44,9 +44,13 @@ struct Queue {
     lines: u64,
     /// The size of the batch that is being written.
     writing: usize,
-    /// Lines (and notices) ever taken in, and those that were written or lost since.
+    /// Lines (notices, flushes) ever taken in, and those that were written or lost since.
     pushed: u64,
     settled: u64,
+    /// Lines given to the writer since its last good flush; `None` when that was the last of all.
+    unflushed: Option<u64>,
+    /// Whether it is to be flushed, lines or not.
+    flush_due: bool,
     /// Dropped lines that the log itself does not tell of yet, and whether a notice of them is due at once.
     untold: u64,
     notice_due: bool,
@@ -73,7 +77,7 @@ pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     /// Lines that were dropped before.
     pub(crate) dropped: u64,
-    /// How many lines and notices are settled with it.
+    /// How many lines, notices and flushes are settled with it.
     settles: u64,
 }
 
@@ -86,6 +90,8 @@ impl Log {
             writing: 0,
             pushed: 0,
             settled: 0,
+            unflushed: None,
+            flush_due: false,
             untold: 0,
             notice_due: false,
             starting: false,
@@ -151,10 +157,11 @@ impl Log {
         }
     }
 
-    /// Waits until what there is has been written; says how many lines have not been.
-    pub(crate) fn flush(&self, timeout: Duration) -> u64 {
+    /// Waits until what there is has been written and the writer flushed.
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let channel = &*self.channel;
         let mut queue = channel.queue.lock();
+        queue.flush_again();
         let target = queue.pushed;
         queue.flushing += 1;
         if queue.thread.rests() {
@@ -163,7 +170,11 @@ impl Log {
         }
         channel.done.wait_while_for(&mut queue, |queue| queue.settled < target, timeout);
         queue.flushing -= 1;
-        target.saturating_sub(queue.settled)
+        let pending = target.saturating_sub(queue.settled);
+        match queue.unflushed {
+            None if pending == 0 => Ok(()),
+            lost => Err(FlushError::new(pending, lost)),
+        }
     }
 
     pub(crate) fn dropped(&self) -> u64 {
@@ -179,6 +190,14 @@ impl Drop for Log {
 }
 
 impl Queue {
+    /// A writer that could not be flushed is asked once more: it may have kept what it had, and the disk may have room now.
+    fn flush_again(&mut self) {
+        if self.unflushed.is_some() && !self.flush_due {
+            self.flush_due = true;
+            self.pushed += 1;
+        }
+    }
+
     fn drop_line(&mut self) {
         self.untold += 1;
         if !self.notice_due {
@@ -221,7 +240,7 @@ impl Channel {
     /// Waits for lines and takes them; false when there are none and will be none.
     fn next(&self, batch: &mut Batch) -> bool {
         let mut queue = self.queue.lock();
-        while queue.bytes.is_empty() && !queue.notice_due {
+        while queue.bytes.is_empty() && !queue.notice_due && !queue.flush_due {
             if queue.closed {
                 return false;
             }
@@ -230,7 +249,9 @@ impl Channel {
         }
         queue.thread = Thread::Busy;
         mem::swap(&mut queue.bytes, &mut batch.bytes);
-        batch.settles = mem::take(&mut queue.lines) + u64::from(mem::take(&mut queue.notice_due));
+        batch.settles = mem::take(&mut queue.lines)
+            + u64::from(mem::take(&mut queue.notice_due))
+            + u64::from(mem::take(&mut queue.flush_due));
         batch.dropped = mem::take(&mut queue.untold);
         queue.writing = batch.bytes.len();
         true
@@ -245,6 +266,7 @@ impl Channel {
         let mut queue = self.queue.lock();
         queue.writing = 0;
         queue.settled += batch.settles;
+        queue.unflushed = lost.unflushed.map(|lines| queue.unflushed.unwrap_or(0) + lines);
         // Told with the next lines, not at once: a writer that fails would be asked for ever.
         queue.untold += lost.lines + lost.notice;
         self.done.notify_all();
@@ -270,4 +292,6 @@ pub(crate) struct Lost {
     pub(crate) lines: u64,
     /// What the notice of dropped lines would have told.
     pub(crate) notice: u64,
+    /// Lines of requests that the writer took, and then could not be flushed. They are among the `lines`.
+    pub(crate) unflushed: Option<u64>,
 }

@@ -50,7 +50,7 @@ impl Sink {
 
     /// Writes a batch, then how many lines were dropped before it. Says what was lost.
     pub(crate) fn write(&mut self, batch: &Batch) -> Lost {
-        let mut lost = Lost { lines: self.write_lines(&batch.bytes), notice: 0 };
+        let mut lost = Lost { lines: self.write_lines(&batch.bytes), ..Lost::default() };
         if batch.dropped > 0 {
             let mut notice = std::mem::take(&mut self.notice);
             notice.clear();
@@ -60,10 +60,23 @@ impl Sink {
             }
             self.notice = notice;
         }
-        if guarded(|| self.writer.flush()).is_err() {
+        if self.flush().is_err() {
             self.fault.report();
+            // Of what it took, nobody knows what is left.
+            let lines = count_lines(&batch.bytes);
+            lost = Lost { lines, notice: batch.dropped, unflushed: Some(lines - lost.lines) };
         }
         lost
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        loop {
+            match guarded(|| self.writer.flush()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+                done => return done,
+            }
+        }
     }
 
     /// Writes whole lines; says how many did not arrive whole.
@@ -77,7 +90,7 @@ impl Sink {
             self.torn = bytes[written - 1] != b'\n';
         }
         let whole = bytes[..written].iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-        bytes[whole..].iter().filter(|byte| **byte == b'\n').count() as u64
+        count_lines(&bytes[whole..])
     }
 
     /// Writes `bytes`; says how many were taken before the writer failed.
@@ -116,6 +129,10 @@ impl Sink {
         line.member(key!("access_log.dropped"), |value| value.unsigned(dropped));
         line.end();
     }
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 /// A writer that panics has failed like any other.

@@ -7,7 +7,7 @@ use std::{
     io::{self, Write},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -168,6 +168,115 @@ fn a_writer_that_takes_little_at_a_time_or_would_block_gets_it_all() {
     }
     handle.flush(LONG).unwrap();
     assert_eq!((memory.lines().len(), handle.dropped()), (10, 0));
+}
+
+/// A disk that may be full, for those who write when they are flushed.
+#[derive(Clone, Default)]
+struct Disk {
+    memory: Memory,
+    full: Arc<AtomicBool>,
+}
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.memory.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn log_03_lines_that_cannot_be_flushed_count_as_dropped_and_who_flushes_is_told() {
+    let disk = Disk::default();
+    let layer = AccessLogLayer::json(io::BufWriter::new(disk.clone()));
+    let (mut service, handle) = (answering(&layer), layer.handle());
+    request(&mut service, "/200");
+    handle.flush(LONG).unwrap();
+    assert_eq!((handle.dropped(), disk.memory.lines().len()), (0, 1));
+
+    disk.full.store(true, Ordering::Relaxed);
+    for lost in 1..=3 {
+        request(&mut service, "/404");
+        let error = handle.flush(LONG).unwrap_err();
+        assert_eq!((error.pending(), error.lost()), (0, Some(lost)));
+        assert!(error.to_string().contains("could not be flushed"), "{error}");
+        assert_eq!(handle.dropped(), lost, "each is counted once");
+    }
+    assert_eq!(handle.flush(LONG).unwrap_err().lost(), Some(3), "asked again, it is still full");
+    assert_eq!((handle.dropped(), disk.memory.lines().len()), (3, 1));
+
+    disk.full.store(false, Ordering::Relaxed);
+    handle.flush(LONG).unwrap();
+    assert_eq!(handle.flush(LONG), Ok(()), "nothing is left to be done");
+    request(&mut service, "/200");
+    handle.flush(LONG).unwrap();
+    let lines = disk.memory.lines();
+    let count = |status: u16| lines.iter().filter(|line| line["http.response.status_code"] == status).count();
+    assert_eq!((count(200), count(404)), (2, 3), "a buffer keeps what it could not write");
+    let told: u64 = lines.iter().filter_map(|line| line["access_log.dropped"].as_u64()).max().unwrap();
+    assert_eq!((told, handle.dropped()), (3, 3), "the log tells what it may lack");
+}
+
+#[test]
+fn log_03_a_writer_that_loses_what_it_took_when_it_is_flushed_is_found_out() {
+    /// Fails in nothing but its first flushes.
+    struct Forgetful(Memory, Vec<u8>, Vec<fn() -> io::Result<()>>);
+    impl Write for Forgetful {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            let taken = std::mem::take(&mut self.1);
+            match self.2.pop() {
+                Some(fail) => fail(),
+                None => self.0.write_all(&taken),
+            }
+        }
+    }
+    let ways: [fn() -> io::Result<()>; 2] =
+        [|| Err(io::Error::other("disk full")), || panic!("the writer panics")];
+    for way in ways {
+        let memory = Memory::default();
+        let layer = AccessLogLayer::json(Forgetful(memory.clone(), Vec::new(), vec![way]));
+        let (mut service, handle) = (answering(&layer), layer.handle());
+        request(&mut service, "/200");
+        // Whether it is the first flush or the one that is asked for after it, the line is gone, and counted.
+        let _ = handle.flush(LONG);
+        assert_eq!((handle.dropped(), memory.lines().len()), (1, 0));
+        request(&mut service, "/404");
+        handle.flush(LONG).unwrap();
+        let lines = memory.lines();
+        assert_eq!(lines[0]["http.response.status_code"], 404);
+        assert_eq!((lines.len(), &lines[1]["access_log.dropped"]), (2, &1.into()));
+    }
+}
+
+#[test]
+fn a_flush_that_is_interrupted_or_would_block_is_tried_again() {
+    struct Busy(Memory, usize);
+    impl Write for Busy {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            self.1 += 1;
+            match self.1 % 3 {
+                1 => Err(io::ErrorKind::Interrupted.into()),
+                2 => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+    let memory = Memory::default();
+    let layer = AccessLogLayer::json(Busy(memory.clone(), 0));
+    request(&mut answering(&layer), "/200");
+    layer.handle().flush(LONG).unwrap();
+    assert_eq!((memory.lines().len(), layer.handle().dropped()), (1, 0));
 }
 
 #[test]
