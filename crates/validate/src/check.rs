@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bartizan_core::Rejection;
+use bartizan_core::{Protocol, Rejection};
 use bytes::Bytes;
 use http::{HeaderValue, header, request::Parts};
 
@@ -118,7 +118,10 @@ impl Settings {
     /// Everything that can be said before the body is polled (ERR-11), in the order of VAL-01.
     pub(crate) fn plan(&self, head: &Parts, announced: Announced) -> Result<Plan, Rejection> {
         if announced.empty {
-            return if self.wants_body(&head.method) { Err(refusal::body_missing()) } else { Ok(Plan::Pass) };
+            // A gRPC stream may end before its first message.
+            let passes = !self.wants_body(&head.method)
+                || self.other == OtherMedia::Pass && Protocol::from_headers(&head.headers).is_grpc();
+            return if passes { Ok(Plan::Pass) } else { Err(refusal::body_missing()) };
         }
         let declared = self.media.declared(&head.headers);
         if declared == Declared::Other && self.other == OtherMedia::Pass {

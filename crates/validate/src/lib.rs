@@ -53,8 +53,9 @@
 //!    value that is wrong; of a missing member, the object that lacks it. No message repeats a value.
 //! 5. **The very bytes** that were checked go on, with the trailers, as a [`RequestBody`]. A layer further in that gets
 //!    them does not read them again, unless its limits are narrower.
-//! 6. gRPC calls, requests without a body, and for [`JsonLayer`] bodies of other declared types, go on unread:
-//!    [`OtherMedia`].
+//! 6. Requests without a body, and for [`JsonLayer`] bodies of other declared types, those of gRPC calls among them, go
+//!    on unread: [`OtherMedia`]. A layer that demands a schema or a type takes `application/grpc` for what it is there:
+//!    another type, refused as `UNIMPLEMENTED`. No `Content-Type` switches off what is demanded of parameters.
 //! 7. [`with_report_only`](ValidateLayer::with_report_only) counts and tells what would be refused, and lets it pass
 //!    as it came.
 //!
@@ -143,7 +144,8 @@
 //!
 //! 1. **The operation**: by the path, under the base paths of the `servers`, concrete segments before templated ones,
 //!    percent-decoded; then by the method, HEAD as GET. A request that the description does not know goes on, or is a 404
-//!    or 405: [`Unlisted`]. The route is noted where no router told it, and the `operationId` as the fact
+//!    or 405: [`Unlisted`]. A gRPC method at a path that is not listed always goes on; at one that is listed,
+//!    `application/grpc` is a media type as others. The route is noted where no router told it, and the `operationId` as the fact
 //!    `openapi.operation`.
 //! 2. **`security`**, against the [`Principal`](bartizan_core::Principal) that an authentication layer left: 401 with
 //!    challenges, or 403. Which principal is one of which scheme: [`SchemeRule`].
@@ -242,6 +244,7 @@
 //! wrong is in the refusal's cause and in the wide event, as pointers and codes, for the log alone: a refusal carries
 //! nothing of the response, not even its headers. Each status may have its schema. Bodies of other types, streams,
 //! gRPC, answers to HEAD, 204, 205, 206 and 304 go on untouched; a client refuses another type where JSON was promised.
+//! What a response is, its own `Content-Type` tells, not that of its request.
 //! A response over the limit passes unchecked and counted in `Log`, and is refused in `Enforce`. The body goes on as it
 //! was sent, in its coding, with its trailers.
 //!

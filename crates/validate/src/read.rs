@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bartizan_core::{Face, Protocol, Reason, Rejection, RequestContext};
+use bartizan_core::{Face, Reason, Rejection};
 use http::{Request, request::Parts};
 use http_body::Body;
 use http_body_util::LengthLimitError;
@@ -43,11 +43,6 @@ pub(crate) enum Begun<B: Body> {
 impl<C: Check> Shared<C> {
     /// Decides what the head decides, without a look at the body.
     pub(crate) fn begin<B: Body + Unpin>(&self, request: Request<B>) -> Begun<B> {
-        // A gRPC message is no JSON, and its stream must not wait for its end.
-        let context = RequestContext::get(request.extensions());
-        if context.map_or_else(|| Protocol::of(&request), RequestContext::protocol).is_grpc() {
-            return Begun::Over(pass(request));
-        }
         let announced = Announced::of(request.body());
         let (mut head, body) = request.into_parts();
         match self.check.plan(&self.settings, &mut head, announced) {

@@ -1,8 +1,8 @@
 //! The layer that demands what a description says.
 
-use bartizan_core::{MatchedRoute, Reason, Rejection, RequestContext};
+use bartizan_core::{MatchedRoute, Protocol, Reason, Rejection, RequestContext};
 use bytes::Bytes;
-use http::{HeaderValue, header, request::Parts};
+use http::{HeaderValue, Method, header, request::Parts};
 
 use super::{OpenApi, Unlisted, api::Path, body::Declared, operation::Operation};
 use crate::{
@@ -105,6 +105,9 @@ impl ByOpenApi {
             Unlisted::Refuse => Err(rejection.with_layer(refusal::LAYER)),
         };
         let Some((at, captures)) = api.routes.find(path) else {
+            if is_grpc_method(path, head) {
+                return Ok(None);
+            }
             return refuse(Rejection::new(Reason::RouteNotFound));
         };
         let path = &api.paths[at];
@@ -114,6 +117,17 @@ impl ByOpenApi {
         };
         Ok(Some(Asked { path, operation: &api.operations[operation], captures }))
     }
+}
+
+/// Whether a request is a call of a gRPC method, which no description in OpenAPI has: `POST /package.Service/Method`.
+/// Its type alone says nothing, since every caller can write that.
+#[cold]
+fn is_grpc_method(path: &str, head: &Parts) -> bool {
+    let is_full_name = path
+        .strip_prefix('/')
+        .and_then(|name| name.split_once('/'))
+        .is_some_and(|(service, method)| !service.is_empty() && !method.is_empty() && !method.contains('/'));
+    is_full_name && head.method == Method::POST && Protocol::from_headers(&head.headers).is_grpc()
 }
 
 impl Asked<'_, '_> {

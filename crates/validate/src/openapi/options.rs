@@ -12,7 +12,8 @@ pub enum Unlisted {
     /// It goes on, unread and unjudged: whoever routes it decides. The default.
     #[default]
     Pass,
-    /// 404, or 405 with `Allow`: nothing reaches a handler that the description does not know.
+    /// 404, or 405 with `Allow`: nothing reaches a handler that the description does not know, but a call of a gRPC
+    /// method (`POST /package.Service/Method`) at a path that is not listed.
     Refuse,
 }
 

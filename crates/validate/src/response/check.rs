@@ -1,6 +1,6 @@
 //! What a response's head decides, and what its body does.
 
-use bartizan_core::{Face, Rejection, RequestContext, ResponseBody, Violation};
+use bartizan_core::{Face, Protocol, Rejection, RequestContext, ResponseBody, Violation};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -31,6 +31,11 @@ impl Asked {
             context: telemetry::context(request.extensions()),
             head: *request.method() == Method::HEAD,
         }
+    }
+
+    /// Whether this is gRPC's answer to a gRPC call.
+    fn is_answered_by<B>(&self, response: &Response<B>) -> bool {
+        self.face.protocol().is_grpc() && Protocol::from_headers(response.headers()).is_grpc()
     }
 }
 
@@ -92,6 +97,8 @@ impl Settings {
         if self.media.declared(response.headers()) != Declared::Json {
             return match self.other {
                 OtherMedia::Pass => Ok(None),
+                // The answer to a gRPC call is no broken promise of JSON.
+                OtherMedia::Refuse if asked.is_answered_by(response) => Ok(None),
                 OtherMedia::Refuse => Err(Break::Unchecked("media_type")),
             };
         }

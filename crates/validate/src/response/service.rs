@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Protocol, ResponseBody};
+use bartizan_core::ResponseBody;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -42,8 +42,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        // A gRPC message is no JSON, and its stream must not wait for its end.
-        let checks = self.settings.mode != ResponseMode::Off && !Protocol::of(&request).is_grpc();
+        let checks = self.settings.mode != ResponseMode::Off;
         let check = checks.then(|| (Asked::of(&request), Arc::clone(&self.settings)));
         ResponseSchemaFuture::new(self.inner.call(request), check)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use bartizan_core::{Reason, Rejection};
 use bartizan_testkit::TestBody;
 use bartizan_validate::{JsonLimits, OpenApi, OpenApiLayer, ReadOnly};
 use http::Request;
@@ -296,4 +297,17 @@ async fn what_is_only_reported_goes_on_as_it_came() {
     }
     let answer = send(&layer, request("POST", "/orders", "text/plain", "x")).await;
     assert_eq!(answer.seen.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn val_01_grpc_is_a_media_type_as_others() {
+    let request = |media| request("POST", "/orders", media, r#"{"quantity":0}"#);
+    for media in ["application/grpc", "application/grpc+json", "application/grpc-web"] {
+        let answer = send(&layer(ORDERS), request(media)).await;
+        assert!(answer.seen.is_none(), "{media}");
+        let headers = answer.response.headers();
+        assert_eq!((answer.status(), &headers["grpc-status"]), (200, &"12".parse().unwrap()), "{media}");
+        let rejection = answer.response.extensions().get::<Rejection>().unwrap();
+        assert_eq!(rejection.reason(), Reason::UnsupportedMediaType, "{media}");
+    }
 }

@@ -129,3 +129,19 @@ async fn a_grpc_call_is_not_looked_at() {
     let request = Request::post("/pkg.Pets/Read").header("content-type", "application/grpc");
     assert_eq!(send(&layer, request.body(TestBody::full("x")).unwrap()).await.seen.unwrap(), "x");
 }
+
+#[tokio::test]
+async fn val_05_what_names_itself_grpc_is_let_through_only_where_it_is_a_method_of_no_listed_path() {
+    let layer = layer_with(PETS, OpenApi::options().with_unlisted(Unlisted::Refuse));
+    for (method, path) in [("GET", "/pkg.Pets/Read"), ("POST", "/admin"), ("POST", "/a/b/c"), ("POST", "/a/")]
+    {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/grpc");
+        let answer = send(&layer, request.body(TestBody::full("x")).unwrap()).await;
+        assert!(answer.seen.is_none(), "{method} {path}");
+        assert_eq!(answer.response.headers()["grpc-status"], "12", "{method} {path}");
+    }
+    // Nor is a method that a listed path does not have.
+    let request = Request::delete("/v1/pets/7").header("content-type", "application/grpc");
+    let answer = send(&layer, request.body(TestBody::empty()).unwrap()).await;
+    assert_eq!((answer.seen, answer.response.headers()["grpc-status"].as_bytes()), (None, &b"12"[..]));
+}

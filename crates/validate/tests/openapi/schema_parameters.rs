@@ -143,3 +143,17 @@ fn val_04_a_schema_of_parameters_may_refer_to_documents() {
     let nowhere = json!({ "properties": { "n": { "$ref": "https://example.com/none" } } });
     assert!(JsonSchema::options().build_parameters(&nowhere).is_err());
 }
+
+#[tokio::test]
+async fn val_05_what_names_itself_grpc_has_parameters_too() {
+    let path = schema(&json!({ "properties": { "id": { "type": "integer" } } }));
+    let layer = query().with_path("/orders/{id}", path).unwrap();
+    for (uri, code) in [("/orders/7?limit=0", "3"), ("/orders/x?limit=5", "3"), ("/other?limit=5", "12")] {
+        let request = Request::post(uri).header("content-type", "application/grpc");
+        let answer = send(&layer, request.body(TestBody::full("x")).unwrap()).await;
+        assert!(answer.seen.is_none(), "{uri}");
+        assert_eq!(answer.response.headers()["grpc-status"], code, "{uri}");
+    }
+    let request = Request::post("/orders/7?limit=5").header("content-type", "application/grpc");
+    assert_eq!(send(&layer, request.body(TestBody::full("x")).unwrap()).await.seen.unwrap(), "x");
+}

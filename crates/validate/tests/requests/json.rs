@@ -227,6 +227,17 @@ async fn val_01_other_types_pass_unread_whatever_their_size() {
         let request = Request::post("/s/M").header("content-type", media).body(TestBody::full("{")).unwrap();
         assert_eq!(send(&JsonLayer::new(), request).await.seen.unwrap(), "{");
     }
+    // A stream that ends before its first message.
+    let request = Request::post("/s/M").header("content-type", "application/grpc").body(TestBody::empty());
+    assert_eq!(send(&JsonLayer::new(), request.unwrap()).await.seen.unwrap(), "");
+}
+
+#[tokio::test]
+async fn val_01_a_layer_that_refuses_other_types_refuses_grpc() {
+    let request = Request::post("/s/M").header("content-type", "application/grpc").body(TestBody::full("{"));
+    let answer = send(&JsonLayer::new().with_other_media(OtherMedia::Refuse), request.unwrap()).await;
+    assert!(answer.seen.is_none());
+    assert_eq!((answer.status(), &answer.response.headers()["grpc-status"]), (200, &"12".parse().unwrap()));
 }
 
 #[tokio::test]

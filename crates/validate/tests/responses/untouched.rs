@@ -43,8 +43,23 @@ async fn val_08_a_stream_is_not_waited_for() {
 
 #[tokio::test]
 async fn val_08_grpc_is_not_read() {
-    let request = Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
-    assert_eq!(ask(&server(), request, json("[")).await.text(), "[");
+    let request = || Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
+    let response = || {
+        let response = Response::builder().header("content-type", "application/grpc");
+        response.body(TestBody::full("[")).unwrap()
+    };
+    assert_eq!(ask(&server(), request(), response()).await.text(), "[");
+    // A client's layer, which refuses other types, knows that it asked for this one.
+    assert_eq!(ask(&client(), request(), response()).await.text(), "[");
+    assert_eq!(get(&client(), response()).await.status(), 502);
+}
+
+#[tokio::test]
+async fn val_08_a_response_is_what_it_says_and_not_what_its_request_said() {
+    let request = Request::get("/").header("content-type", "application/grpc").body(()).unwrap();
+    let seen = ask(&server(), request, json("[")).await;
+    assert_eq!(seen.text(), "");
+    assert_eq!(seen.response.headers()["grpc-status"], "13");
 }
 
 #[tokio::test]
