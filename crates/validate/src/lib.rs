@@ -50,7 +50,8 @@
 //!    written; no byte order mark, no half surrogate pair, nothing after the value. Depth, members, and the lengths of
 //!    names, strings and numbers are [limited](JsonLimits). Anything else is a 400 with its place.
 //! 4. **The schema or the type**, if there is one: a 422 with up to 32 `errors`, then `truncated`. A pointer names the
-//!    value that is wrong; of a missing member, the object that lacks it. No message repeats a value.
+//!    value that is wrong; of a missing member, the object that lacks it. No message repeats a value. The search for
+//!    mistakes ends when there are enough of them, so that a refusal costs no more memory than the document did.
 //! 5. **The very bytes** that were checked go on, with the trailers, as a [`RequestBody`]. A layer further in that gets
 //!    them does not read them again, unless its limits are narrower.
 //! 6. Requests without a body, and for [`JsonLayer`] bodies of other declared types, those of gRPC calls among them, go
@@ -143,10 +144,10 @@
 //! at start with its place in the document, and nothing is ever fetched. In this order:
 //!
 //! 1. **The operation**: by the path, under the base paths of the `servers`, concrete segments before templated ones,
-//!    percent-decoded; then by the method, HEAD as GET. A request that the description does not know goes on, or is a 404
-//!    or 405: [`Unlisted`]. A gRPC method at a path that is not listed always goes on; at one that is listed,
-//!    `application/grpc` is a media type as others. The route is noted where no router told it, and the `operationId` as the fact
-//!    `openapi.operation`.
+//!    percent-decoded; then by the method, HEAD as GET. A request that the description does not know goes on, or is a
+//!    404 or 405: [`Unlisted`]. A gRPC method at a path that is not listed always goes on; at one that is listed,
+//!    `application/grpc` is a media type as others. The route is noted where no router told it, and the `operationId`
+//!    as the fact `openapi.operation`.
 //! 2. **`security`**, against the [`Principal`](bartizan_core::Principal) that an authentication layer left: 401 with
 //!    challenges, or 403. Which principal is one of which scheme: [`SchemeRule`].
 //! 3. **The head of the body**: as above, with the media types that the operation takes.

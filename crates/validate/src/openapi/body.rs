@@ -176,14 +176,23 @@ impl Content {
 }
 
 /// Cuts out what only the service sets. What is left must keep the schema.
-fn drop_read_only(schema: &JsonSchema, document: Value, text: &str) -> Result<String, Rejection> {
-    let paths: Vec<Path> = schema.errors(&document).filter_map(|error| droppable(&error)).flatten().collect();
-    let (document, text) = if paths.is_empty() {
-        (document, text.to_owned())
-    } else {
-        let text = cut::cut(text, &paths);
-        (serde_json::from_str(&text).map_err(|_| refusal::out_of_range())?, text)
-    };
+fn drop_read_only(schema: &JsonSchema, mut document: Value, text: &str) -> Result<String, Rejection> {
+    /// A document tells its errors by the thousand, and each round costs its length.
+    const ROUNDS: usize = 16;
+
+    let mut text = text.to_owned();
+    for _ in 0..ROUNDS {
+        let (paths, all) = schema.errors(&document, |errors, all| {
+            (errors.iter().filter_map(droppable).flatten().collect::<Vec<Path>>(), all)
+        });
+        if !paths.is_empty() {
+            text = cut::cut(&text, &paths);
+            document = serde_json::from_str(&text).map_err(|_| refusal::out_of_range())?;
+        }
+        if all || paths.is_empty() {
+            break;
+        }
+    }
     let violations = schema.violations(&document);
     if violations.is_empty() { Ok(text) } else { Err(refusal::violates(violations)) }
 }

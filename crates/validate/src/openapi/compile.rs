@@ -75,9 +75,9 @@ impl<'a> Compiler<'a> {
         documents: &Documents,
     ) -> Result<JsonSchema, OpenApiError> {
         let root = json!({ "$schema": self.draft, "$ref": documents.uri_of(place) });
-        let built = self.validator(jsonschema::options().with_registry(registry), place, &root)?;
+        let built = self.validator(jsonschema::options_for().with_registry(registry), place, &root)?;
         let taped = self.validator(jsonschema::options_for().with_registry(registry), place, &root)?;
-        Ok(JsonSchema::compiled(built, taped))
+        Ok(JsonSchema::compiled(built, taped, self.patterns))
     }
 
     /// For documents in the form `F`.

@@ -17,7 +17,8 @@ pub enum ReadOnly {
     /// A 422. The default.
     #[default]
     Reject,
-    /// The handler does not see it: it is cut out of the body, and every other byte goes on as it came.
+    /// The handler does not see it: it is cut out of the body, and every other byte goes on as it came. At most some
+    /// 16 000 members are cut out of one body; one with more is refused.
     Drop,
     /// It goes on, if it is what its schema says.
     Pass,

@@ -5,8 +5,12 @@ mod document;
 mod head;
 mod instance;
 mod layer;
+mod limited;
 mod options;
 mod parameters;
+#[cfg(test)]
+mod samples;
+mod unique;
 mod violation;
 
 pub(crate) use self::violation::Broken;

@@ -27,7 +27,9 @@ pub enum Patterns {
     /// schema is compiled. The default.
     #[default]
     Linear,
-    /// With looking around and referring back, in at most so many steps: a value that needs more is refused.
+    /// With looking around and referring back, in at most so many steps: a value that needs more is refused. What is
+    /// wrong with a document is then told up to 16 KiB of it; a larger one that breaks its schema is refused as a
+    /// whole, with the code `schema`.
     Backtracking {
         /// The most steps for one pattern and one value.
         steps: usize,
@@ -112,10 +114,12 @@ impl SchemaOptions {
     pub fn build(self, schema: &Value) -> Result<JsonSchema, SchemaError> {
         let registry = registry(&self.documents)?;
         let failed = |error| SchemaError::Schema(Box::new(error));
-        let built = configured(jsonschema::options().with_registry(&registry), self.formats, self.patterns)?;
+        let built =
+            configured(jsonschema::options_for().with_registry(&registry), self.formats, self.patterns)?;
         let taped =
             configured(jsonschema::options_for().with_registry(&registry), self.formats, self.patterns)?;
-        Ok(JsonSchema::compiled(built.build(schema).map_err(failed)?, taped.build(schema).map_err(failed)?))
+        let (built, taped) = (built.build(schema).map_err(failed)?, taped.build(schema).map_err(failed)?);
+        Ok(JsonSchema::compiled(built, taped, self.patterns))
     }
 }
 

@@ -10,6 +10,8 @@ use crate::pointer;
 /// The keyword of a member that a request must not have.
 pub(crate) const READ_ONLY: &str = "x-bartizan-read-only";
 
+const BREAKS: &str = "breaks its schema";
+
 /// One thing that a schema found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {
@@ -22,6 +24,11 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
+    /// What is known of a document whose errors cannot be told.
+    pub(super) fn somewhere() -> Self {
+        Self { path: Vec::new(), code: "schema", detail: Cow::Borrowed(BREAKS), missing: None }
+    }
+
     pub(crate) fn in_body(self) -> Violation {
         Violation::in_body(pointer::bounded(self.path), self.code, self.detail)
     }
@@ -113,7 +120,7 @@ fn describe(kind: &Kind) -> (&'static str, Cow<'static, str>) {
             ("read_only", text("is set by the service alone"))
         }
         Kind::FalseSchema => ("false_schema", text("must not be here")),
-        _ => ("schema", text("breaks its schema")),
+        _ => ("schema", text(BREAKS)),
     }
 }
 

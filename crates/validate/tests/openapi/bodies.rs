@@ -274,6 +274,15 @@ async fn val_05_what_only_the_service_sets_is_refused_dropped_or_passed() {
 }
 
 #[tokio::test]
+async fn val_05_thousands_of_members_are_dropped() {
+    let lines = |line| std::iter::repeat_n(line, 9000).collect::<Vec<_>>().join(",");
+    let body = |line| format!(r#"{{"name":"a","lines":[{}]}}"#, lines(line));
+    let layer = layer_with(READ_ONLY, OpenApi::options().with_read_only(ReadOnly::Drop));
+    let answer = send(&layer, post(body(r#"{"total":1}"#))).await;
+    assert_eq!(answer.seen.unwrap(), body("{}"));
+}
+
+#[tokio::test]
 async fn val_03_the_length_of_a_body_that_was_cut_is_told() {
     let layer = layer_with(READ_ONLY, OpenApi::options().with_read_only(ReadOnly::Drop));
     let body = r#"{"id":7,"name":"a"}"#;

@@ -1,6 +1,6 @@
 //! What `JsonSchemaLayer` and `JsonSchema` do.
 
-use bartizan_core::Violation;
+use bartizan_core::{Rejection, Violation};
 use bartizan_validate::{Formats, JsonSchema, JsonSchemaLayer, Patterns, SchemaError};
 use serde_json::{Value, json};
 
@@ -210,4 +210,71 @@ fn val_04_patterns_run_in_linear_time_or_with_a_cap() {
     assert_eq!(codes(&linear, &evil), ["# pattern"]);
     let capped = capped(1_000).build(&json!({ "pattern": "^(?=a)((a+)+)+$" })).unwrap();
     assert_eq!(codes(&capped, &evil), ["# pattern"]);
+}
+
+/// 1 MiB of JSON, and up to two errors for each of half a million values.
+fn all_wrong() -> Value {
+    let row: Vec<_> = std::iter::repeat_n(json!(0), 10_000).collect();
+    std::iter::repeat_n(Value::Array(row), 52).collect()
+}
+
+#[test]
+fn val_06_what_a_refusal_takes_does_not_grow_with_what_is_wrong() {
+    let wrong = json!({ "items": { "type": "string", "minimum": 1 } });
+    let document = all_wrong();
+    for (name, schema) in [
+        ("items", json!({ "items": wrong })),
+        ("anyOf", json!({ "anyOf": [{ "items": wrong }, { "items": { "items": { "const": 1 } } }] })),
+        ("oneOf", json!({ "items": { "oneOf": [wrong, { "items": { "type": "null" } }] } })),
+        // Each alternative has an error of its own about the whole document.
+        ("root", json!({ "oneOf": [{ "type": "object" }, { "maxItems": 1 }, { "minItems": 99 }] })),
+        ("unique", json!({ "uniqueItems": true, "items": { "uniqueItems": true } })),
+        ("unevaluated", json!({ "items": { "unevaluatedItems": false } })),
+    ] {
+        let schema = compiled(&schema);
+        let mut violations = Vec::new();
+        let info = allocation_counter::measure(|| violations = schema.violations(&document));
+        let most = if name == "unique" { 16 << 20 } else { 2 << 20 };
+        assert!(info.bytes_max < most, "{name}: {} bytes", info.bytes_max);
+        assert!((1..=Rejection::MAX_VIOLATIONS + 1).contains(&violations.len()), "{name}");
+        let expected = match name {
+            "items" => "type",
+            "anyOf" => "any_of",
+            "oneOf" | "root" => "one_of",
+            "unique" => "unique_items",
+            _ => "additional_items",
+        };
+        assert!(
+            violations.iter().all(|one| [expected, "minimum"].contains(&one.code())),
+            "{name}: {violations:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn val_06_of_a_large_document_the_first_mistakes_are_told_and_no_others() {
+    let schema = compiled(&json!({
+        "prefixItems": [{ "const": 0 }],
+        "items": { "items": { "type": "string" } },
+        "minItems": 1,
+        "contains": { "const": "there" },
+    }));
+    let mut document = all_wrong();
+    document[0] = json!("first");
+    document[51] = json!("there");
+    let answer = send(&JsonSchemaLayer::new(schema), post(document.to_string())).await;
+    let expected: Vec<_> = (0..32).map(|at| format!("#/1/{at} type")).collect();
+    assert_eq!((answer.status(), answer.errors()), (422, expected));
+    assert_eq!(answer.problem()["truncated"], true);
+}
+
+#[test]
+fn val_04_a_large_document_whose_pattern_does_not_finish_is_refused() {
+    let patterns = Patterns::Backtracking { steps: 10 };
+    let schema = json!({ "items": { "pattern": "^(a+)+(?!a)$" } });
+    let schema = JsonSchema::options().with_patterns(patterns).build(&schema).unwrap();
+    let document = |length| Value::Array(vec![json!("a".repeat(length) + "b")]);
+    assert_eq!(codes(&schema, &document(30)), ["#/0 pattern"]);
+    // To tell where, the engine would copy it.
+    assert_eq!(codes(&schema, &document(30_000)), ["# schema"]);
 }
