@@ -1,6 +1,7 @@
 //! Archives, looked into as they pass.
 
 mod entry;
+mod extra;
 mod limits;
 mod record;
 #[cfg(test)]

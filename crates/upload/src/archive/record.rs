@@ -1,6 +1,7 @@
 //! The records of a ZIP archive (APPNOTE.TXT 4.3), as bytes.
 
-use crate::fault::ArchiveFault::{self, Malformed, Opaque};
+use super::extra::{Extra, is_special};
+use crate::fault::ArchiveFault::{self, Malformed, Opaque, Special};
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
 pub(super) const CENTRAL: u32 = 0x0201_4b50;
@@ -10,7 +11,7 @@ pub(super) const LOCATOR_64: u32 = 0x0706_4b50;
 pub(super) const DESCRIPTOR: u32 = 0x0807_4b50;
 
 /// Stands for a size that the extra field of ZIP64 holds.
-const ELSEWHERE: u32 = u32::MAX;
+pub(super) const ELSEWHERE: u32 = u32::MAX;
 
 /// Little-endian fields of a record. What is not there is zero; the length was checked before.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,8 @@ impl Local {
             _ => return Err(Opaque),
         };
         let name_end = 30 + fields.length(26);
-        let (name, extra) = (&record[30..name_end], &record[name_end..]);
+        let name = &record[30..name_end];
+        let extra = Extra::parse(&record[name_end..], name)?;
         let later = flags & 1 << 3 != 0;
         let (packed, unpacked) = (fields.long(18), fields.long(22));
         let sizes = match (later, packed, unpacked) {
@@ -98,37 +100,10 @@ impl Local {
                 return Err(Opaque);
             }
             (true, ..) => None,
-            (false, ELSEWHERE, _) | (false, _, ELSEWHERE) => {
-                Some(elsewhere(packed, unpacked, extra).ok_or(Malformed)?)
-            }
-            (false, packed, unpacked) => Some((u64::from(packed), u64::from(unpacked))),
+            (false, packed, unpacked) => Some(extra.sizes(packed, unpacked).ok_or(Malformed)?),
         };
         Ok(Self { name: name.to_vec(), method, sizes })
     }
-}
-
-/// The sizes, of which those that say so stand in the extra field of ZIP64, the unpacked one first.
-fn elsewhere(packed: u32, unpacked: u32, mut extra: &[u8]) -> Option<(u64, u64)> {
-    const ZIP64: u16 = 1;
-    while extra.len() >= 4 {
-        let (id, length) = (Fields(extra).short(0), Fields(extra).length(2));
-        let field = extra.get(4..4 + length)?;
-        if id == ZIP64 {
-            let mut at = 0;
-            let mut next = |plain: u32| {
-                if plain != ELSEWHERE {
-                    return Some(u64::from(plain));
-                }
-                let size = field.get(at..at + 8).map(|bytes| Fields(bytes).quad(0));
-                at += 8;
-                size
-            };
-            let unpacked = next(unpacked)?;
-            return Some((next(packed)?, unpacked));
-        }
-        extra = &extra[4 + length..];
-    }
-    None
 }
 
 /// What the central directory says of an entry.
@@ -139,35 +114,19 @@ pub(super) struct Central<'a> {
     /// `None` where the extra field should have it, and has not.
     pub(super) sizes: Option<(u64, u64)>,
     pub(super) offset: u32,
-    /// Type and permissions as Unix has them; the type is zero where the archive is of another system.
-    pub(super) mode: u32,
 }
 
 impl<'a> Central<'a> {
-    pub(super) fn parse(record: &'a [u8]) -> Self {
+    pub(super) fn parse(record: &'a [u8]) -> Result<Self, ArchiveFault> {
         let fields = Fields(record);
-        let name_end = 46 + fields.length(28);
-        let extra = record.get(name_end..name_end + fields.length(30)).unwrap_or_default();
-        let (packed, unpacked) = (fields.long(20), fields.long(24));
-        let sizes = if packed == ELSEWHERE || unpacked == ELSEWHERE {
-            elsewhere(packed, unpacked, extra)
-        } else {
-            Some((u64::from(packed), u64::from(unpacked)))
-        };
-        Self {
-            name: record.get(46..name_end).unwrap_or_default(),
-            method: fields.short(10),
-            sizes,
-            offset: fields.long(42),
-            mode: fields.long(38) >> 16,
+        if is_special(fields.long(38) >> 16) {
+            return Err(Special);
         }
-    }
-
-    /// A link, a device, a pipe.
-    pub(super) fn is_special(&self) -> bool {
-        const FILE: u32 = 0o100_000;
-        const FOLDER: u32 = 0o040_000;
-        !matches!(self.mode & 0o170_000, 0 | FILE | FOLDER)
+        let name_end = 46 + fields.length(28);
+        let name = record.get(46..name_end).unwrap_or_default();
+        let extra = record.get(name_end..name_end + fields.length(30)).unwrap_or_default();
+        let sizes = Extra::parse(extra, name)?.sizes(fields.long(20), fields.long(24));
+        Ok(Self { name, method: fields.short(10), sizes, offset: fields.long(42) })
     }
 }
 

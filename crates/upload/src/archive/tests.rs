@@ -24,10 +24,12 @@ struct Entry<'a> {
     later: bool,
     flags: u16,
     mode: u32,
+    /// Extra fields of the local header, and of the directory.
+    extras: [&'a [u8]; 2],
 }
 
 fn entry<'a>(name: &'a str, data: &'a [u8]) -> Entry<'a> {
-    Entry { name, data, deflated: true, later: false, flags: 0, mode: 0o100_644 }
+    Entry { name, data, deflated: true, later: false, flags: 0, mode: 0o100_644, extras: [b""; 2] }
 }
 
 fn deflate(data: &[u8]) -> Vec<u8> {
@@ -43,7 +45,7 @@ impl Maker {
         let name = (entry.name.len() as u16).to_le_bytes();
         let flags = entry.flags | if entry.later { 8 } else { 0 };
         let method: u16 = if entry.deflated { 8 } else { 0 };
-        let common = |sizes: &[u8]| {
+        let common = |sizes: &[u8], extra: &[u8]| {
             [
                 &20_u16.to_le_bytes()[..],
                 &flags.to_le_bytes(),
@@ -51,24 +53,26 @@ impl Maker {
                 &[0; 8],
                 sizes,
                 &name,
-                &[0, 0],
+                &(extra.len() as u16).to_le_bytes(),
             ]
             .concat()
         };
         let offset = self.bytes.len() as u32;
-        let head = if entry.later { common(&[0; 8]) } else { common(&sizes) };
-        self.bytes.extend([&b"PK\x03\x04"[..], &head, entry.name.as_bytes(), &packed].concat());
+        let [local, central] = entry.extras;
+        let head = if entry.later { common(&[0; 8], local) } else { common(&sizes, local) };
+        self.bytes.extend([&b"PK\x03\x04"[..], &head, entry.name.as_bytes(), local, &packed].concat());
         if entry.later {
             self.bytes.extend([&b"PK\x07\x08\0\0\0\0"[..], &sizes].concat());
         }
         self.directory.extend(
             [
                 &b"PK\x01\x02\x14\x03"[..],
-                &common(&sizes),
+                &common(&sizes, central),
                 &[0; 6],
                 &(entry.mode << 16).to_le_bytes(),
                 &offset.to_le_bytes(),
                 entry.name.as_bytes(),
+                central,
             ]
             .concat(),
         );
@@ -160,6 +164,55 @@ fn upl_03_links_and_devices_are_refused() {
     for mode in [0o120_777, 0o020_666, 0o060_666, 0o010_644, 0o140_644] {
         let archive = Maker::default().with(Entry { mode, ..entry("a", b"/etc/passwd") }).finish();
         assert_judged(&archive, Err(ArchiveFault::Special));
+    }
+}
+
+fn extra(id: u16, field: &[u8]) -> Vec<u8> {
+    [&id.to_le_bytes()[..], &(field.len() as u16).to_le_bytes(), field].concat()
+}
+
+#[test]
+fn upl_03_an_entry_has_one_name_one_size_and_no_target() {
+    use ArchiveFault::{Malformed, Special};
+
+    let path = |of: &str, to: &str| {
+        let mut crc = flate2::Crc::new();
+        crc.update(of.as_bytes());
+        extra(0x7075, &[&[1][..], &crc.sum().to_le_bytes(), to.as_bytes()].concat())
+    };
+    let unix = |mode: u16, length: u32, target: &[u8]| {
+        let mode = mode.to_le_bytes();
+        extra(0x756e, &[&[0; 4][..], &mode, &length.to_le_bytes(), &[0; 4], target].concat())
+    };
+    let times = extra(0x5455, &[3, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for (field, expected) in [
+        (path("a", "../../x"), Err(Malformed)),
+        (path("b", "../../x"), Err(Malformed)),
+        (path("a", "b"), Err(Malformed)),
+        (extra(0x7075, &[1, 0]), Err(Malformed)),
+        (path("a", "a"), Ok(1)),
+        ([path("a", "a"), path("a", "../x")].concat(), Err(Malformed)),
+        (unix(0o120_777, 0, b""), Err(Special)),
+        (unix(0o100_644, 6, b"/etc/x"), Err(Special)),
+        (unix(0, 0, b"/etc/x"), Err(Special)),
+        (unix(0o100_644, 6, b""), Err(Special)),
+        (extra(0x756e, &[0; 13]), Err(Malformed)),
+        (unix(0o100_644, 0, b""), Ok(1)),
+        (extra(0x000d, &[0; 12]), Ok(1)),
+        (extra(0x000d, &[[0; 12].as_slice(), b"/etc/x"].concat()), Err(Special)),
+        (extra(1, &[0; 16]), Ok(1)),
+        ([extra(1, &[0; 16]), extra(1, &[0; 16])].concat(), Err(Malformed)),
+        (times.clone(), Ok(1)),
+        ([&times[..], &[0; 3]].concat(), Ok(1)),
+        ([&times[..], b"x"].concat(), Err(Malformed)),
+        (times[..8].to_vec(), Err(Malformed)),
+        // Behind others.
+        ([times, path("a", "../../x")].concat(), Err(Malformed)),
+    ] {
+        for extras in [[&field[..], b""], [b"", &field]] {
+            let archive = Maker::default().with(Entry { extras, ..entry("a", b"x") }).finish();
+            assert_judged(&archive, expected);
+        }
     }
 }
 
@@ -266,8 +319,9 @@ fn upl_03_an_archive_says_one_thing_about_an_entry() {
 
 #[test]
 fn upl_03_any_bytes_are_judged_without_a_panic_and_alike_however_they_are_cut() {
+    let path = extra(0x7075, b"\x01\0\0\0\0a.txt");
     let good = Maker::default()
-        .with(entry("a.txt", b"hello, hello, hello"))
+        .with(Entry { extras: [&path, &path], ..entry("a.txt", b"hello, hello, hello") })
         .with(Entry { later: true, ..entry("b", b"world") })
         .with(Entry { deflated: false, ..entry("c/", b"") })
         .finish();

@@ -9,7 +9,7 @@ use super::{
     entry::Content,
     record::{self, Central, Ends, Local, Method},
 };
-use crate::fault::ArchiveFault::{self, Entries, Malformed, Path, Ratio, Special};
+use crate::fault::ArchiveFault::{self, Entries, Malformed, Path, Ratio};
 
 /// A ZIP archive, as it passes.
 ///
@@ -136,7 +136,7 @@ impl Zip {
                 State::Data(Box::new(self.begin(&bytes)?))
             }
             record::CENTRAL if self.end_64.is_none() => {
-                self.list(&Central::parse(&bytes))?;
+                self.list(&Central::parse(&bytes)?)?;
                 let begin = self.directory.map_or(start, |(begin, _)| begin);
                 self.directory = Some((begin, self.position));
                 State::Central
@@ -276,9 +276,6 @@ impl Zip {
     }
 
     fn list(&mut self, central: &Central<'_>) -> Result<(), ArchiveFault> {
-        if central.is_special() {
-            return Err(Special);
-        }
         let entry = self.entries.get_mut(central.name).ok_or(Malformed)?;
         let method = match entry.method {
             Method::Stored => 0,
