@@ -17,6 +17,9 @@
 //!     let mut upload = Upload::of(request)?;
 //!     let mut saved = String::new();
 //!     while let Some(mut part) = upload.next_part().await? {
+//!         if part.file_type().is_none() {
+//!             continue; // a field: its bytes are of no type that was looked at
+//!         }
 //!         let key = part.storage_name();
 //!         let mut size = 0;
 //!         while let Some(chunk) = part.chunk().await? {
@@ -70,8 +73,10 @@
 //!    no transfer encoding, one name per part, an end. Anything else is a 400.
 //! 3. **Limits** hold while reading: [`UploadLimits`]. Too many bytes are a 413; too many parts or headers a 400; a
 //!    sender that is waited for too long a 408.
-//! 4. **A file** is given to the handler when its extension, its declared type and its first bytes agree on one type of
-//!    the [`AllowList`]. A second extension within the name that runs or could be taken for the file's own is refused.
+//! 4. **A file** is a part that has a file name, or declares a type other than `text/plain`: one without a name is
+//!    refused. All others are fields, up to [`UploadLimits::with_max_field`], and not looked at. A file is given to the
+//!    handler when its extension, its declared type and its first bytes agree on one type of the [`AllowList`]. A second
+//!    extension within the name that runs or could be taken for the file's own is refused.
 //! 5. **While it passes** it is looked at for a second type: markup, a PDF, code or an archive in a picture, anything
 //!    but text in a text. A ZIP archive, and so a document of Office's, is unpacked as it passes and counted:
 //!    [`ArchiveLimits`]; its entries must stay in their folder and be files, and its directory must say what is there.

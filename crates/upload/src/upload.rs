@@ -155,14 +155,17 @@ where
 
     /// What the headers of a part say of a file in it.
     fn admit(&mut self, headers: &Headers) -> Result<(Option<File>, Kind), Rejection> {
-        let Some(sent) = &headers.disposition.file_name else { return Ok((None, Kind::Field)) };
-        if sent.is_empty() {
-            return Ok((None, Kind::Absent));
-        }
+        let media_type = headers.media_type.as_deref();
+        let name = match headers.disposition.file_name.as_deref() {
+            None if matches!(media_type, None | Some("text/plain")) => return Ok((None, Kind::Field)),
+            Some("") => return Ok((None, Kind::Absent)),
+            // A field of another type is what others take for a file, and has no name.
+            None => None,
+            Some(sent) => FileName::new(sent),
+        };
         let part = &headers.disposition.name;
-        let name = FileName::new(sent);
         let found = match &name {
-            Some(name) => self.ticket.policy.allow.find(name, headers.media_type.as_deref()),
+            Some(name) => self.ticket.policy.allow.find(name, media_type),
             None => Err(FileFault::Name),
         };
         match found {
@@ -377,6 +380,7 @@ impl<B> Part<'_, B> {
     }
 
     /// A new name to keep the file under: 128 random bits, and the extension of its type. No client chose any of it.
+    /// What is no file was not looked at, and should not be kept as one: see [`file_type`](Self::file_type).
     pub fn storage_name(&self) -> String {
         let extension = self.file_type().map_or("bin", |kind| kind.extension());
         format!("{:032x}.{extension}", rand::random::<u128>())

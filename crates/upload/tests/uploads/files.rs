@@ -48,6 +48,24 @@ async fn a_file_that_was_not_chosen_is_an_empty_part_and_no_way_around_the_list(
     assert_eq!(upload(&layer(), &[hidden]).await.refusal(), (400, "file_name".to_owned()));
 }
 
+#[tokio::test]
+async fn upl_03_a_type_without_a_file_name_is_no_way_around_the_list() {
+    let typed = |media: &str, data: &[u8]| part("file", &format!("\r\nContent-Type: {media}"), data);
+    for media in ["text/html", "image/svg+xml", "image/png", "application/octet-stream", ""] {
+        let answer = upload(&layer(), &[typed(media, b"<script>alert(1)</script>")]).await;
+        assert_eq!(answer.refusal(), (400, "file_name".to_owned()), "{media}");
+        assert!(answer.parts.is_empty());
+    }
+    for media in ["text/plain", "Text/Plain; charset=utf-8"] {
+        let answer = upload(&layer(), &[typed(media, b"hello")]).await;
+        assert_eq!((answer.status(), &answer.parts[..]), (200, &["file - - 5".to_owned()][..]), "{media}");
+    }
+    // As large as a file may be, where it is only told.
+    let large = vec![b'x'; 100_000];
+    let answer = upload(&layer().with_report_only(), &[typed("text/html", &large)]).await;
+    assert_eq!((answer.status(), &answer.parts[..]), (200, &["file - - 100000".to_owned()][..]));
+}
+
 /// A stored ZIP archive of these entries, each with a byte in it.
 fn zip(names: &[&str]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
