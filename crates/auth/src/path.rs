@@ -131,7 +131,7 @@ pub(crate) fn outranks(one: &str, other: &str) -> bool {
             (Some(Segment::Literal(one)), Some(Segment::Literal(other))) if one == other => {}
             (Some(Segment::Parameter(_)), Some(Segment::Parameter(_))) => {}
             (Some(Segment::Literal(one)), Some(Segment::Parameter(_))) if !one.is_empty() => {
-                is_preferred = true
+                is_preferred = true;
             }
             (Some(Segment::Parameter(_)), Some(Segment::Literal(other)))
                 if is_preferred && !other.is_empty() => {}

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use bartizan_core::{
-    GrpcCode,
-    grpc_timeout::{self, GRPC_TIMEOUT},
-};
-use http::{HeaderMap, HeaderName, StatusCode};
+use bartizan_core::grpc_timeout::{self, GRPC_TIMEOUT};
+use http::{HeaderMap, HeaderName};
 
 pub(crate) const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
 pub(crate) const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
@@ -35,18 +32,6 @@ impl Pushback {
 /// How often a call was attempted before, as its own request says; 0 when it does not, or not in a number.
 pub(crate) fn previous_attempts(headers: &HeaderMap) -> u32 {
     headers.get(PREVIOUS_ATTEMPTS).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0)
-}
-
-/// The code of an answer that has none of its own, which is a proxy's and no gRPC server's (GRPC-08).
-pub(crate) fn code_of_status(status: StatusCode) -> GrpcCode {
-    match status.as_u16() {
-        400 | 431 => GrpcCode::Internal,
-        401 => GrpcCode::Unauthenticated,
-        403 => GrpcCode::PermissionDenied,
-        404 => GrpcCode::Unimplemented,
-        429 | 502 | 503 | 504 => GrpcCode::Unavailable,
-        _ => GrpcCode::Unknown,
-    }
 }
 
 /// The value of a `grpc-timeout`; `None` for anything that is none.

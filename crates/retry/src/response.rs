@@ -6,7 +6,7 @@ use bartizan_core::{GrpcCode, Protocol, Reason, Rejection};
 use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::{
-    Attempt, AttemptOutcome, Budget, Decision, Policy, ResponseHead, body::Settle, budget::Taken, grpc,
+    Attempt, AttemptOutcome, Budget, Decision, Policy, ResponseHead, body::Settle, budget::Taken,
     head::KeptHead, policy::WallClock, time::Time,
 };
 
@@ -45,7 +45,7 @@ impl<'a> Shown<'a> {
             if grpc.is_none() && status == StatusCode::OK {
                 return Self::Committed;
             }
-            grpc = grpc.or_else(|| Some(grpc::code_of_status(status)));
+            grpc = grpc.or_else(|| Some(GrpcCode::of_http_status(status)));
         }
         Self::Whole(ResponseHead { status, headers, grpc })
     }

@@ -16,12 +16,12 @@ pub(super) struct Matched<'a> {
 }
 
 impl<'a> Matched<'a> {
-    /// What the router matched. A layer around the router may have noted that there is nothing yet.
+    /// What the router matched.
     #[inline]
     pub(super) fn by_router<B>(request: &'a Request<B>, context: Option<&'a RequestContext>) -> Self {
-        let route = match context.map(|context| context.route_of(request)) {
-            Some(route) if !route.is_other() => Cow::Borrowed(route),
-            _ => Cow::Owned(MatchedRoute::of(request)),
+        let route = match context {
+            Some(context) => Cow::Borrowed(context.route_of(request)),
+            None => Cow::Owned(MatchedRoute::of(request)),
         };
         Self { route, path: None }
     }

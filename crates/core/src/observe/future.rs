@@ -113,7 +113,7 @@ impl<F, O: Observer> ObservedFuture<F, O> {
                 // Given as it is, and answered as it is wanted: anything else would move each response once more.
                 if may_be_grpc || wants_head || extent.size.is_none() {
                     let asked = Asked { head: *this.head, protocol: *this.protocol, may_be_grpc };
-                    return look_closely(this.watch, parts, wrap(body), extent, asked);
+                    return look_closely(this.watch, parts, wrap(body), extent, &asked);
                 }
                 let ended = extent.has_ended(*this.head, parts.status);
                 let head = Head::of_http(&parts);
@@ -147,7 +147,7 @@ fn look_closely<B, E, O: Observer>(
     mut parts: Parts,
     body: B,
     extent: Extent,
-    asked: Asked,
+    asked: &Asked,
 ) -> Poll<Observed<B, O, E>> {
     if let Some(observer) = watch.observer.as_mut().filter(|observer| observer.wants_head()) {
         observer.on_head(&mut parts);
