@@ -203,7 +203,9 @@ impl<'de> Deserialize<'de> for NumericDate {
             }
         }
 
-        deserializer.deserialize_any(DateVisitor)
+        // Not any: with serde_json's `arbitrary_precision`, which whoever else is in the build can turn on, a fraction is
+        // then a map. Whole seconds come as such all the same.
+        deserializer.deserialize_f64(DateVisitor)
     }
 }
 
@@ -306,6 +308,37 @@ mod tests {
         {
             assert!(exp(value).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn jwt_10_a_fraction_is_read_whatever_else_a_build_asks_of_serde_json() {
+        use serde::de::value::{Error, MapDeserializer};
+
+        /// As serde_json is with `arbitrary_precision`.
+        struct Arbitrary(f64);
+
+        impl<'de> Deserializer<'de> for Arbitrary {
+            type Error = Error;
+
+            fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+                let number = [("$serde_json::private::Number", self.0.to_string())];
+                visitor.visit_map(MapDeserializer::new(number.into_iter()))
+            }
+
+            fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+                visitor.visit_f64(self.0)
+            }
+
+            serde::forward_to_deserialize_any! {
+                bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf option unit
+                unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+            }
+        }
+
+        let read_date = |number| NumericDate::deserialize(Arbitrary(number)).map(|date| date.0);
+        assert_eq!(read_date(1.5), Ok(Duration::from_millis(1500)));
+        assert!(read_date(-1.5).is_err() && read_date(f64::INFINITY).is_err());
+        assert!(read(r#"{"x":1.5,"y":[1.5,{"z":1.5}]}"#).is_ok(), "nor does a claim that nobody looks at");
     }
 
     #[test]
