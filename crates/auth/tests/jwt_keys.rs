@@ -217,6 +217,26 @@ fn jwk_02_what_is_not_usable_spoils_nothing() {
 }
 
 #[test]
+fn jwk_02_any_private_member_makes_a_key_private() {
+    for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
+        let signer = Signer::for_algorithm(algorithm);
+        for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
+            for value in [json!("AQAB"), json!([{"r": "AQAB"}]), json!(null)] {
+                if name == "k" && !value.is_string() {
+                    continue;
+                }
+                let key = jwk(&signer, &json!({"kid": "1", name: value}));
+                let set = json!({"keys": [key]}).to_string();
+                let set = KeySet::from_jwks(set.as_bytes(), algorithm).unwrap();
+                assert_eq!((set.len(), set.ignored()[0].reason()), (0, KeyError::Private), "{name}");
+                let one = VerifyingKey::from_jwk(key.to_string().as_bytes(), algorithm);
+                assert_eq!(one.unwrap_err(), KeyError::Private, "{algorithm:?} {name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn jwk_02_a_text_that_is_no_set_is_refused_and_a_set_is_bounded() {
     let read = |text: &str| KeySet::from_jwks(text.as_bytes(), Algorithm::Rs256);
     for text in

@@ -1,7 +1,7 @@
 //! JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037).
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -81,13 +81,40 @@ struct RawJwk {
     x: Option<String>,
     y: Option<String>,
     k: Option<Zeroizing<String>>,
-    /// The private half of every asymmetric type; the rest of RSA's is nothing without it.
-    d: Option<IgnoredAny>,
+    // The members of which no public key has any (RFC 7518 sections 6.2.2 and 6.3.2, RFC 8037 section 2).
+    #[serde(default)]
+    d: Present,
+    #[serde(default)]
+    p: Present,
+    #[serde(default)]
+    q: Present,
+    #[serde(default)]
+    dp: Present,
+    #[serde(default)]
+    dq: Present,
+    #[serde(default)]
+    qi: Present,
+    #[serde(default)]
+    oth: Present,
+}
+
+/// Whether a member is there, whatever it is.
+#[derive(Default)]
+struct Present(bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self(true))
+    }
 }
 
 impl RawJwk {
     /// The accepted algorithms that the key is for: one, or the two names of one.
     fn algorithms(&self, accepted: Algorithms) -> Result<Vec<Algorithm>, KeyError> {
+        // First: whatever the key is for, its owner must learn that everybody has it.
+        if self.is_private() {
+            return Err(KeyError::Private);
+        }
         self.check_use()?;
         let material = self.material()?;
         if let Some(name) = &self.alg {
@@ -108,11 +135,13 @@ impl RawJwk {
         }
     }
 
+    /// Most of these members are enough to find the others.
+    fn is_private(&self) -> bool {
+        let Self { d, p, q, dp, dq, qi, oth, .. } = self;
+        [d, p, q, dp, dq, qi, oth].iter().any(|member| member.0) || (self.k.is_some() && self.kty != "oct")
+    }
+
     fn check_use(&self) -> Result<(), KeyError> {
-        // First: whatever the key is for, its owner must learn that everybody has it.
-        if self.d.is_some() {
-            return Err(KeyError::Private);
-        }
         let usage = self.usage.as_deref().is_none_or(|usage| usage == "sig");
         let ops = self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
         if usage && ops { Ok(()) } else { Err(KeyError::NotForVerifying) }
