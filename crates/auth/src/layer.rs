@@ -100,7 +100,8 @@ impl<K, P> ApiKeyLayer<K, P> {
     }
 
     /// Tells the owner of the key to the handler in this header. What the caller sent under that name is removed
-    /// from every request, also from those that pass without a key. Default: none.
+    /// from every request, also from those that pass without a key. Default: none. It is the name of the owner alone:
+    /// beside a [`JwtLayer`](crate::JwtLayer), give that a header of its own.
     ///
     /// # Errors
     ///

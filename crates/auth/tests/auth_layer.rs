@@ -83,3 +83,19 @@ async fn aut_02_with_keys_and_tokens_the_one_that_is_there_decides() {
     let seen = send(&required, Request::default()).await;
     assert_eq!(challenges(&seen), both);
 }
+
+#[cfg(feature = "tracing")]
+#[test]
+fn jwt_13_one_identity_header_for_keys_and_tokens_is_reported() {
+    let said = |for_keys: &'static str, for_tokens: &'static str| {
+        let log = bartizan_testkit::TestLog::default();
+        let _guard = log.listen(tracing::Level::ERROR);
+        let keys = ApiKeyLayer::new(StaticKeys::new([]).unwrap());
+        let keys = keys.with_identity_header(HeaderName::from_static(for_keys)).unwrap();
+        let tokens = secret_layer().with_identity_header(HeaderName::from_static(for_tokens)).unwrap();
+        let _layer = AuthLayer::new(keys, tokens);
+        log.text()
+    };
+    assert_eq!(said("x-service", "x-user"), "");
+    assert!(said("x-user", "x-user").contains("different identity headers"));
+}

@@ -5,7 +5,7 @@ mod mint;
 mod support;
 
 use bartizan_auth::{
-    Algorithm, ApiKeyLayer, ConfigError, JwtLayer, KeySet, RequireLayer, StaticKeys, TokenClaims,
+    Algorithm, ApiKeyLayer, ConfigError, JwtLayer, KeySet, RequireLayer, StaticKeys, TokenClaims, TokenPolicy,
 };
 use bartizan_core::{Principal, Rejection, RequestContext};
 use http::{HeaderName, Request};
@@ -174,6 +174,21 @@ async fn aut_09_an_identity_header_says_what_the_token_says_and_nothing_else() {
     assert!(open.principal().is_none() && open.handled.unwrap().headers.is_empty());
     let anonymous = send(&layer.optional(), forged("/").body(String::new()).unwrap()).await;
     assert!(anonymous.handled.unwrap().headers.is_empty());
+}
+
+#[test]
+fn jwt_13_an_identity_header_tells_subjects_of_one_issuer_alone() {
+    let name = || HeaderName::from_static("x-user-id");
+    let other = || {
+        let key = Signer::secret().key(Algorithm::Hs256);
+        (KeySet::from(key), TokenPolicy::new("https://other.example", ["api"]).unwrap())
+    };
+    let (keys, policy) = other();
+    let error = secret_layer().with_identity_header(name()).unwrap().with_issuer(keys, policy).unwrap_err();
+    assert_eq!(error.field(), "identity_header");
+    let (keys, policy) = other();
+    let error = secret_layer().with_issuer(keys, policy).unwrap().with_identity_header(name()).unwrap_err();
+    assert_eq!(error.field(), "identity_header");
 }
 
 #[tokio::test]

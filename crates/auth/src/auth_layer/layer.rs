@@ -11,7 +11,8 @@ use crate::{ApiKeyLayer, ConfigError, JwtLayer, Optional, Presence, Required};
 /// Asks for an API key or a token, and sets the request's principal. The one that is there decides.
 ///
 /// A request with both is refused with 400, one with neither with 401 and the challenges of both. What the two layers
-/// were set up to do, they do here.
+/// were set up to do, they do here. Let their identity headers be two: in one, the owner of a key and the subject of a
+/// token are the same caller if they have the same name, and the layer reports that when it is made.
 ///
 /// ```
 /// use bartizan_auth::{Algorithm, ApiKeyLayer, AuthLayer, JwtLayer, KeySet, StaticKeys, TokenPolicy, VerifyingKey};

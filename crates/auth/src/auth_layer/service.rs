@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Face, Reason, Rejection, RequestContext, ResponseBody, ResponseFuture};
+use bartizan_core::{Face, Fault, Reason, Rejection, RequestContext, ResponseBody, ResponseFuture};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -66,6 +66,12 @@ impl<K, T, C> Clone for Both<K, T, C> {
     }
 }
 
+static ONE_HEADER: Fault = Fault::new(
+    "auth",
+    "the owners of keys and the subjects of tokens are told in one identity header, where equal names are one caller",
+    "give `ApiKeyLayer` and `JwtLayer` different identity headers, or read the principal",
+);
+
 /// Which method decides over a request.
 enum Method {
     Keys,
@@ -79,6 +85,11 @@ impl<K, T, C> Both<K, T, C> {
             bypass: [&keys.settings.bypass[..], &tokens.settings.bypass].concat(),
             ..Settings::of(scheme::AUTH, tokens.settings.challenge.clone())
         };
+        if keys.settings.identity_header.is_some()
+            && keys.settings.identity_header == tokens.settings.identity_header
+        {
+            ONE_HEADER.report();
+        }
         let key_challenge = keys.settings.challenge.clone();
         Arc::make_mut(&mut keys).settings.challenges_beside = tokens.challenge.plain().cloned().collect();
         Arc::make_mut(&mut tokens).settings.challenges_beside = vec![key_challenge];

@@ -36,8 +36,12 @@ impl<K, C, P> JwtLayer<K, C, P> {
     ///
     /// # Errors
     ///
-    /// When the layer accepts tokens of this issuer already.
+    /// When the layer accepts tokens of this issuer already, or has an
+    /// [identity header](Self::with_identity_header), in which subjects of two issuers would be one.
     pub fn with_issuer(mut self, keys: K, policy: TokenPolicy) -> Result<Self, ConfigError> {
+        if self.shared.settings.identity_header.is_some() {
+            return Err(several_issuers());
+        }
         let issuers = &mut self.edit().verifier.issuers;
         if issuers.iter().any(|known| known.policy.issuer() == policy.issuer()) {
             return Err(ConfigError::new(format!("issuers[{}]", issuers.len()), "is used twice"));
@@ -188,10 +192,18 @@ impl<K, C, P> JwtLayer<K, C, P> {
     /// Tells the subject to the handler in this header. What the caller sent under that name is removed from every
     /// request, also from those that pass without a token. Default: none.
     ///
+    /// It is the subject and nothing else: neither the issuer, nor whether it is a person or a program. A client of
+    /// the client-credentials grant that goes by a person's name reads as that person (RFC 9700 section 4.15). Where that can
+    /// be, take the [principal](bartizan_core::RequestContext::principal), which tells them apart.
+    ///
     /// # Errors
     ///
-    /// When the header already means something else, as `authorization` and `host` do.
+    /// When the header already means something else, as `authorization` and `host` do, or the layer accepts tokens of
+    /// more than one issuer: a subject says who it is to its issuer alone.
     pub fn with_identity_header(mut self, name: HeaderName) -> Result<Self, ConfigError> {
+        if self.shared.verifier.issuers.len() > 1 {
+            return Err(several_issuers());
+        }
         self.settings().set_identity_header(name)?;
         Ok(self)
     }
@@ -242,6 +254,13 @@ impl<K, T, P> JwtLayer<K, TokenClaims<T>, P> {
         self.edit().verifier.enrich = Some(enrich);
         self
     }
+}
+
+fn several_issuers() -> ConfigError {
+    ConfigError::new(
+        "identity_header",
+        "must not tell subjects of more than one issuer: it does not say whose they are",
+    )
 }
 
 /// Claims that decide are not for anything else.
