@@ -272,6 +272,12 @@ impl PrincipalBuilder {
         })
     }
 
+    /// Person or program, where that is learned later than the subject: of a token's claims.
+    pub fn kind(mut self, kind: PrincipalKind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
     /// Who vouches for the subject.
     pub fn issuer(mut self, issuer: impl AsRef<str>) -> Self {
         self.0.issuer = Some(self.0.write(issuer));
@@ -354,6 +360,15 @@ mod tests {
         assert!(one.scopes().eq(["a", "b"]) && one.has_scope("a") && !one.has_scope("admin"));
         let hashes = RandomState::new();
         assert_eq!(hashes.hash_one(&one), hashes.hash_one(&other));
+    }
+
+    #[test]
+    fn a_kind_that_is_said_later_makes_another_caller() {
+        let program = Principal::user("a").issuer("b").kind(PrincipalKind::Service).build();
+        let same = Principal::service("a").issuer("b").build();
+        assert_eq!((program.kind(), program.fingerprint()), (PrincipalKind::Service, same.fingerprint()));
+        assert_eq!(program, same);
+        assert_ne!(program, Principal::user("a").issuer("b").build());
     }
 
     #[test]
