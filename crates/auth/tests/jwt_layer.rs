@@ -5,11 +5,12 @@ mod mint;
 mod support;
 
 use bartizan_auth::{
-    Algorithm, ApiKeyLayer, ConfigError, JwtLayer, KeySet, RequireLayer, StaticKeys, TokenClaims, TokenPolicy,
+    Algorithm, ApiKeyLayer, ConfigError, JwtLayer, KeySet, Require, RequireLayer, StaticKeys, TokenClaims,
+    TokenPolicy,
 };
-use bartizan_core::{Principal, Rejection, RequestContext};
+use bartizan_core::{Principal, PrincipalKind, Rejection, RequestContext};
 use http::{HeaderName, Request};
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceBuilder;
 
 use self::{
@@ -174,6 +175,31 @@ async fn aut_09_an_identity_header_says_what_the_token_says_and_nothing_else() {
     assert!(open.principal().is_none() && open.handled.unwrap().headers.is_empty());
     let anonymous = send(&layer.optional(), forged("/").body(String::new()).unwrap()).await;
     assert!(anonymous.handled.unwrap().headers.is_empty());
+}
+
+#[tokio::test]
+async fn jwt_13_a_service_says_what_its_issuer_calls_a_program() {
+    #[derive(Clone, serde::Deserialize)]
+    struct Claims {
+        gty: Option<String>,
+    }
+    let layer = secret_layer().with_claims::<Claims>().with_principal(|claims, principal| {
+        match claims.gty.as_deref() {
+            Some("client-credentials") => principal.kind(PrincipalKind::Service),
+            _ => principal,
+        }
+    });
+    let people = RequireLayer::require(Require::kind(PrincipalKind::User));
+    let person = json!({"azp": "abc"});
+    let program = json!({"sub": "abc@clients", "azp": "abc", "gty": "client-credentials"});
+    let token = |changes: &Value| Signer::secret().with(Algorithm::Hs256, changes);
+    let stack = ServiceBuilder::new().layer(layer).layer(people).into_inner();
+    for _ in 0..2 {
+        let seen = send(&stack, bearer(&token(&person))).await;
+        assert_eq!((seen.status(), seen.handled.is_some()), (200, true));
+        let seen = send(&stack, bearer(&token(&program))).await;
+        assert_eq!((seen.status(), seen.handled.is_none()), (403, true), "also when it was seen before");
+    }
 }
 
 #[test]

@@ -106,6 +106,11 @@ impl Require {
     }
 
     /// A person, or a program.
+    ///
+    /// Of the owner of a token that is known only as far as its issuer tells it: a program is a subject that is the
+    /// `client_id`, or `azp`, itself (RFC 9068 section 2.2). Not every issuer writes the tokens of the client-credentials grant so,
+    /// and then `User` lets programs pass, too: see
+    /// [`JwtLayer`](crate::JwtLayer#persons-and-programs).
     pub fn kind(kind: PrincipalKind) -> Self {
         Self::of(Node::Kind(kind))
     }

@@ -17,6 +17,36 @@ use crate::{ConfigError, Optional, Presence, Required, settings::Settings};
 ///
 /// `K` is where keys are found; `C` is what becomes of further claims; `P` whether a token is required. Belongs to
 /// phase `Authentication`. Clones, and the services made of one, share the keys and the tokens seen before.
+///
+/// # Persons and programs
+///
+/// The principal is a program if `sub` is the `client_id`, or without one the `azp`, itself, as RFC 9068 section 2.2
+/// wants it of the client-credentials grant; any other is a person. Some issuers give their programs subjects of another
+/// form, and these count as persons until [`with_principal`](JwtLayer::with_principal) says otherwise: Auth0
+/// (`sub` is `{azp}@clients`, and `gty` is `client-credentials`), Microsoft Entra ID (the id of an object; `idtyp`, an optional claim, is
+/// `app`), Keycloak (the id of a user; `preferred_username` begins with `service-account-`).
+///
+/// ```
+/// use bartizan_auth::{Algorithm, JwtLayer, KeySet, TokenPolicy, VerifyingKey};
+/// use bartizan_core::PrincipalKind;
+///
+/// #[derive(Clone, serde::Deserialize)]
+/// struct Claims {
+///     gty: Option<String>,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
+/// # let key = VerifyingKey::from_secret(Algorithm::Hs256, &[7; 32])?;
+/// let layer = JwtLayer::new(KeySet::from(key), TokenPolicy::new("https://shop.eu.auth0.com/", ["orders"])?)
+///     .with_claims::<Claims>()
+///     .with_principal(|claims, principal| match claims.gty.as_deref() {
+///         Some("client-credentials") => principal.kind(PrincipalKind::Service),
+///         _ => principal,
+///     });
+/// # }
+/// # Ok(()) }
+/// ```
 #[must_use = "a layer does nothing until it is applied"]
 pub struct JwtLayer<K, C = (), P = Required> {
     pub(crate) shared: Arc<Shared<K, C>>,
@@ -245,8 +275,8 @@ impl<K, C, P> JwtLayer<K, C, P> {
 }
 
 impl<K, T, P> JwtLayer<K, TokenClaims<T>, P> {
-    /// Completes the principal by what the service knows of its claims. What the layer has read stands where this
-    /// does not set it anew.
+    /// Completes the principal by what the service knows of its claims, such as roles, or that it is
+    /// [a program](#persons-and-programs). What the layer has read stands where this does not set it anew.
     pub fn with_principal(
         mut self,
         enrich: fn(&TokenClaims<T>, PrincipalBuilder) -> PrincipalBuilder,

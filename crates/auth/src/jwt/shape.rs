@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use bartizan_core::{Principal, PrincipalBuilder, PrincipalKind};
+use bartizan_core::{Principal, PrincipalBuilder};
 use http::Extensions;
 use serde::de::DeserializeOwned;
 
@@ -123,12 +123,8 @@ pub(super) fn bytes(principal: &Principal) -> usize {
 /// The same principal, in memory of its own: cores that each have one do not fight over a reference count.
 pub(super) fn unshared(principal: &Principal) -> Principal {
     let subject = principal.subject();
-    let mut copy = match principal.kind() {
-        PrincipalKind::User => Principal::user(subject),
-        _ => Principal::service(subject),
-    }
-    .scopes(principal.scopes())
-    .roles(principal.roles());
+    let mut copy =
+        Principal::user(subject).kind(principal.kind()).scopes(principal.scopes()).roles(principal.roles());
     if let Some(issuer) = principal.issuer() {
         copy = copy.issuer(issuer);
     }
@@ -153,6 +149,8 @@ pub(super) fn unshared(principal: &Principal) -> Principal {
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;
+
+    use bartizan_core::PrincipalKind;
 
     use super::*;
     use crate::jwt::token::ClaimNames;
