@@ -89,11 +89,17 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let stage = match (inner.poll_frame(cx), &*this.call) {
+        let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let stage = match (inner.as_mut().poll_frame(cx), &*this.call) {
             (Poll::Ready(Some(Ok(frame))), call) => {
                 *this.waiting_since = None;
-                if !is_cancelled(&frame) || !call.as_ref().is_some_and(Call::failed_late) {
+                let is_late = match call {
+                    Some(call) if frame.is_trailers() => is_cancelled(&frame) && call.failed_late(),
+                    // One that always has a frame ready never waits for the timer. With its last frame it has made it.
+                    Some(call) => !inner.is_end_stream() && call.is_over(),
+                    None => false,
+                };
+                if !is_late {
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Stage::Body

@@ -83,12 +83,16 @@ impl Call {
         Rejection::new(Reason::DeadlineExceeded).with_layer(self.keeper.layer)
     }
 
+    /// Whether its deadline has passed.
+    pub(crate) fn is_over(&self) -> bool {
+        self.due.end.is_some_and(|end| end <= self.keeper.clock.now())
+    }
+
     /// Whether what has just failed is a gRPC call of ours whose deadline has passed: then that is why it failed.
     ///
     /// The other side knows the deadline too. It may be the first to give up, and then cancels.
     #[cold]
     pub(crate) fn failed_late(&self) -> bool {
-        matches!(&self.origin, Origin::Outbound(face) if face.protocol().is_grpc())
-            && self.due.end.is_some_and(|end| end <= self.keeper.clock.now())
+        matches!(&self.origin, Origin::Outbound(face) if face.protocol().is_grpc()) && self.is_over()
     }
 }

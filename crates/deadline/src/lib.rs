@@ -40,7 +40,8 @@
 //!    once.
 //! 4. **When it passes after the head**, or the body [rests](Timeouts::with_idle) for too long, the body is dropped.
 //!    A gRPC call ends with trailers that say `DEADLINE_EXCEEDED`; over HTTP the body fails with [`BodyTimedOut`], so
-//!    that the server breaks the response off and the client sees that it is not whole. So does gRPC-Web.
+//!    that the server breaks the response off and the client sees that it is not whole. So does gRPC-Web. A body that
+//!    never waits is looked at with each frame; one whose last frame is there is whole, however late that is.
 //! 5. **A handler that is ready at once** never touches a timer.
 //! 6. **Slow clients** are the affair of [`RequestBodyTimeoutLayer`]: 408 for a request body that does not come.
 //! 7. **Outgoing calls** are bounded by [`OutboundTimeoutLayer`]: in total and for each attempt, by the deadline of the

@@ -2,16 +2,19 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     future::{pending, ready},
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
-use bartizan_core::{Deadline, Fact, MatchedRoute, Rejection, RequestContext};
+use bartizan_core::{Clock, Deadline, Fact, ManualClock, MatchedRoute, Rejection, RequestContext};
 use bartizan_deadline::{BodyTimedOut, Timeout, TimeoutLayer, Timeouts};
 use bartizan_testkit::TestBody;
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::{advance, sleep};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -211,6 +214,81 @@ async fn grpc_10_after_the_head_a_call_ends_with_trailers() {
     assert_eq!((trailers["grpc-status"].to_str().unwrap(), elapsed), ("4", secs(2)));
     assert!(sender.is_dropped());
     assert!(body.frame().await.is_none());
+}
+
+/// A body that always has its next frame, each of which takes a tenth of a second to make.
+struct AlwaysReady {
+    time: ManualClock,
+    frames: u32,
+    _guard: Box<dyn Send>,
+}
+
+impl http_body::Body for AlwaysReady {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.frames == 0 {
+            return Poll::Ready(None);
+        }
+        self.frames -= 1;
+        self.time.advance(Duration::from_millis(100));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"more")))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames == 0
+    }
+}
+
+/// How many frames of an [`AlwaysReady`] body pass within five seconds, and what comes after them. There is no runtime:
+/// nothing of it waits.
+fn read_always_ready(
+    frames: u32,
+    request: Request<String>,
+    content_type: &'static str,
+) -> (u32, Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>, Dropped) {
+    let (time, dropped) = (ManualClock::new(), Dropped::default());
+    let body = AlwaysReady { time: time.clone(), frames, _guard: Box::new(dropped.guard()) };
+    let response = Response::builder().header("content-type", content_type).body(body).unwrap();
+    let mut response = Some(response);
+    let service = layer(5)
+        .with_clock(Clock::from(time))
+        .layer(service_fn(move |_: Request<String>| ready(Ok::<_, Infallible>(response.take().unwrap()))));
+    let cx = &mut Context::from_waker(Waker::noop());
+    let Poll::Ready(Ok(response)) = pin!(service.oneshot(request)).poll(cx) else { panic!("it is ready") };
+    let mut body = pin!(response.into_body());
+    let mut passed = 0;
+    loop {
+        match http_body::Body::poll_frame(body.as_mut(), cx) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => passed += 1,
+            Poll::Ready(end) => return (passed, end, dropped),
+            Poll::Pending => panic!("it is always ready"),
+        }
+    }
+}
+
+#[test]
+fn grpc_10_a_body_that_is_always_ready_ends_at_its_deadline_too() {
+    let (passed, end, dropped) = read_always_ready(1_000, get(&[]), "text/plain");
+    let error = end.unwrap().unwrap_err();
+    assert!(!error.downcast_ref::<BodyTimedOut>().unwrap().is_idle());
+    assert_eq!((passed, dropped.is()), (49, true), "the fiftieth is there when five seconds have passed");
+
+    let call = grpc(&[("grpc-timeout", "2S")]);
+    let (passed, end, dropped) = read_always_ready(1_000, call, "application/grpc");
+    let trailers = end.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!((passed, trailers["grpc-status"].to_str().unwrap(), dropped.is()), (19, "4", true));
+}
+
+#[test]
+fn a_body_that_has_come_to_its_end_is_not_cut_for_its_last_frame() {
+    let (passed, end, _) = read_always_ready(50, get(&[]), "text/plain");
+    assert_eq!(passed, 50);
+    assert!(end.is_none());
 }
 
 #[tokio::test(start_paused = true)]
