@@ -4,6 +4,8 @@ use std::{error::Error, io};
 
 use bartizan_core::GrpcCode;
 
+use crate::GivenUp;
+
 /// The error of an attempt, and what it says of the request.
 ///
 /// The errors of hyper, of hyper-util's client and of h2 are recognised with the feature `hyper`, wherever they are in
@@ -27,15 +29,7 @@ enum Kind {
 impl<'a> Failure<'a> {
     /// Looks through an error and its sources.
     pub fn of(error: &'a (dyn Error + 'static)) -> Self {
-        /// A chain that is longer is a circle.
-        const DEEPEST: usize = 32;
-        let mut next = Some(error);
-        let chain = std::iter::from_fn(|| {
-            let error = next?;
-            next = error.source();
-            Some(error)
-        });
-        let kind = chain.take(DEEPEST).filter_map(look).reduce(|outer, inner| match outer {
+        let kind = chain(error).filter_map(look).reduce(|outer, inner| match outer {
             // What is further in is closer to the cause.
             Kind::Unknown(_) => inner,
             known => known,
@@ -66,6 +60,22 @@ impl<'a> Failure<'a> {
             Kind::Unknown(code) => code,
         }
     }
+}
+
+/// Whether the attempt failed because its body was taken from it, or had failed before: that says nothing of the upstream.
+pub(crate) fn is_given_up(error: &(dyn Error + 'static)) -> bool {
+    chain(error).any(|error| {
+        // What is wrapped is no source of it.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        error.is::<GivenUp>() || wrapped.is_some_and(|inner| is_given_up(inner))
+    })
+}
+
+/// The error and its sources.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    /// One that is longer is a circle.
+    const DEEPEST: usize = 32;
+    std::iter::successors(Some(error), |&error| error.source()).take(DEEPEST)
 }
 
 fn look(error: &(dyn Error + 'static)) -> Option<Kind> {

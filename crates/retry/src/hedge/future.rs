@@ -79,6 +79,17 @@ where
         let mut this = self.project();
         let (service, race) = this.race.as_mut().expect("polled after completion");
         loop {
+            // Has one of several the body for itself? Then the others are dropped before they fail for want of it. It may be
+            // one whose answer has lost already.
+            let were_several = race.were_several() || matches!(this.next, Next::Now(_));
+            if were_several && let Some(reader) = race.sole_reader(cx.waker()) {
+                if reader != 0 {
+                    this.first.set(None);
+                }
+                this.copies.retain(|copy| copy.reader == reader);
+                *this.next = Next::Never;
+                race.dropped_losers();
+            }
             // Who has an answer?
             let answered = match this.first.as_mut().as_pin_mut().map(|first| first.poll(cx)) {
                 Some(Poll::Ready(result)) => {
@@ -115,6 +126,11 @@ where
                             (Some(_), _) => {}
                             (None, _) => *this.next = Next::Never,
                         }
+                        continue;
+                    }
+                    Answer::Void => {
+                        *this.last = this.last.take().or(Some((result, reader)));
+                        *this.next = Next::Never;
                         continue;
                     }
                 }

@@ -22,7 +22,8 @@ use crate::{
 ///    answer asks for; where there is no time for that, or no copy is left, the answer is returned at once.
 /// 3. **Which answer.** The first that is not such a failure: a success, or a failure that another attempt would not
 ///    help. The other copies are given up. When all have failed, the last answer. The response head of a streamed gRPC
-///    response is an answer.
+///    response is an answer. A request body that becomes too large to be kept goes on in the copy that reads on first, and
+///    the others are given up then.
 /// 4. **How many.** Two, unless set otherwise, and no more than the [`Budget`] covers. None after a pushback that says
 ///    no, when the body was too large to be kept, or with no time left.
 /// 5. A layer of ours that refuses the first copy, on this side, has answered; one that refuses another has not, and

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     sync::Arc,
+    task::Waker,
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,7 @@ use crate::{
     AttemptOutcome, Attempts, Decision, Failure, Idempotent, Policy, Replay, ReplayBody, SkipReason,
     body::Settle,
     budget::Taken,
+    failure::is_given_up,
     grpc,
     head::KeptHead,
     limits::Limits,
@@ -43,6 +45,8 @@ pub(super) enum Answer {
     Wins(Option<Settle>),
     /// Another may be better: the next copy is due after this, if there is to be one.
     Loses(Option<Duration>),
+    /// It was not left its body: it says nothing, and there is none for another copy.
+    Void,
 }
 
 impl<B, P: Policy> Race<B, P> {
@@ -131,6 +135,26 @@ impl<B, P: Policy> Race<B, P> {
         }
     }
 
+    /// Whether the first copy is not the only one that was sent.
+    pub(super) fn were_several(&self) -> bool {
+        self.sent > 1
+    }
+
+    /// The reader that the body is left to, if it has become too large for several: all other copies are to be dropped, and
+    /// no further one follows. Else `waker` is woken when that happens.
+    pub(super) fn sole_reader(&mut self, waker: &Waker) -> Option<u32> {
+        let reader = self.replay.sole_reader(waker)?;
+        if self.delay().is_some() {
+            self.close(SkipReason::BodyTooLarge);
+        }
+        Some(reader)
+    }
+
+    /// Those are dropped.
+    pub(super) fn dropped_losers(&self) {
+        self.replay.let_losers_go();
+    }
+
     /// The request of the next copy.
     pub(super) fn next_request(&mut self, body: ReplayBody<B>) -> Request<ReplayBody<B>> {
         let mut request = self.head.request(body);
@@ -184,6 +208,7 @@ impl<B, P: Policy> Race<B, P> {
                     return Answer::Wins(settle);
                 }
             },
+            Err(error) if is_given_up(error) => return Answer::Void,
             Err(error) => AttemptOutcome::Failed(Failure::of(error)),
         };
         let succeeded = matches!(&outcome, AttemptOutcome::Response(head) if head.is_success());

@@ -124,7 +124,13 @@ where
         // Before the poll, so that no wake is missed between the two.
         waiters.wait(*reader, cx.waker());
         let waker = Waker::from(Arc::clone(waiters));
-        let polled = shared.buffer().poll(*reader, at, &mut Context::from_waker(&waker));
+        let (polled, holds_losers) = {
+            let mut buffer = shared.buffer();
+            (buffer.poll(*reader, at, &mut Context::from_waker(&waker)), buffer.holds_losers())
+        };
+        if holds_losers {
+            waiters.wake_watcher();
+        }
         if polled.is_ready() {
             waiters.served(*reader);
         }
@@ -198,6 +204,27 @@ impl<B> Replay<B> {
         match &self.repr {
             Handle::Empty(_) => Standing::Whole,
             Handle::Shared { shared, .. } => shared.buffer().standing(),
+        }
+    }
+
+    /// Of attempts that run at the same time, the one whose body goes on alone, because it became too large for several.
+    /// The others get nothing more, and are to be dropped: then [`let_losers_go`](Self::let_losers_go). While there is
+    /// none, `waker` is woken when there is.
+    pub(crate) fn sole_reader(&self, waker: &Waker) -> Option<u32> {
+        let Handle::Shared { shared, .. } = &self.repr else { return None };
+        if let Some(waiters) = &shared.waiters {
+            // Before the look, so that no wake is missed between the two.
+            waiters.watch(waker);
+        }
+        shared.buffer().sole_reader()
+    }
+
+    /// The bodies of attempts that lost fail from here on, for those who still read them, as the task of a connection may.
+    pub(crate) fn let_losers_go(&self) {
+        let Handle::Shared { shared, .. } = &self.repr else { return };
+        let waited = shared.buffer().let_losers_go();
+        if waited && let Some(waiters) = &shared.waiters {
+            waiters.wake_by_ref();
         }
     }
 
@@ -303,6 +330,33 @@ mod tests {
         sender.data("three");
         assert_eq!(probes[0].wakes(), 1);
         assert_eq!(data(&probes[0], &mut first), "three");
+    }
+
+    #[test]
+    fn rt_10_who_lost_a_body_that_grew_too_large_fails_only_once_it_is_let_go() {
+        let (sender, body) = TestBody::channel();
+        let (mut first, mut replay) = ReplayBody::concurrent(body, 4);
+        let mut second = replay.body_beside().unwrap();
+        let (probes, race) = ([Probe::new(), Probe::new()], Probe::new());
+        let sole_reader = |replay: &Replay<_>| race.poll(|cx| Poll::Ready(replay.sole_reader(cx.waker())));
+        sender.data("123");
+        assert_eq!(
+            (data(&probes[0], &mut first), data(&probes[1], &mut second)),
+            ("123".into(), "123".into())
+        );
+        assert!(poll(&probes[0], &mut first).is_pending());
+        assert_eq!((sole_reader(&replay), race.wakes()), (Poll::Ready(None), 0));
+        sender.data("45");
+        assert_eq!(data(&probes[1], &mut second), "45");
+        assert_eq!((race.wakes(), sole_reader(&replay)), (1, Poll::Ready(Some(1))));
+        assert!(poll(&probes[0], &mut first).is_pending(), "it has lost, and waits for that to be seen");
+        let wakes = probes[0].wakes();
+        replay.let_losers_go();
+        assert_eq!(probes[0].wakes(), wakes + 1);
+        let told = poll(&probes[0], &mut first);
+        assert!(matches!(&told, Poll::Ready(Some(Err(error))) if error.is::<GivenUp>()), "{told:?}");
+        sender.data("6");
+        assert_eq!(data(&probes[1], &mut second), "6");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -46,6 +47,9 @@ pub(super) struct Buffer<B> {
     readers: u32,
     /// The first reader that was not given up.
     oldest: u32,
+    /// Whether those who lost the body, because it became too large for several, wait to be let go: would they fail at
+    /// once, it would look like a failure of the upstream.
+    holds_losers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +86,7 @@ impl<B> Buffer<B> {
             keeping: Keeping::All,
             readers: 1,
             oldest: 0,
+            holds_losers: false,
         }
     }
 
@@ -111,9 +116,25 @@ impl<B> Buffer<B> {
         if self.keeping == Keeping::All {
             self.leave_to(reader, false);
         }
+        self.holds_losers = false;
+    }
+
+    /// The reader that has the body for itself, because it became too large for several.
+    pub(super) fn sole_reader(&self) -> Option<u32> {
+        (self.keeping == Keeping::Unread { too_large: true }).then_some(self.oldest)
+    }
+
+    pub(super) fn holds_losers(&self) -> bool {
+        self.holds_losers
+    }
+
+    /// Those who lost the body are told; says whether any of them waited for that.
+    pub(super) fn let_losers_go(&mut self) -> bool {
+        mem::take(&mut self.holds_losers)
     }
 
     fn leave_to(&mut self, reader: u32, too_large: bool) {
+        self.holds_losers = too_large && self.readers.saturating_sub(self.oldest) > 1;
         self.keeping = Keeping::Unread { too_large };
         self.oldest = reader;
         self.readers = reader.saturating_add(1);
@@ -141,9 +162,12 @@ impl<B> Buffer<B>
 where
     B: Body<Error: Into<BoxError>>,
 {
-    /// The next frame for `reader`. The source wakes `cx`.
+    /// The next frame for `reader`. The source wakes `cx`; who lost the body is woken when it is let go.
     pub(super) fn poll(&mut self, reader: u32, at: &mut Position, cx: &mut Context<'_>) -> Polled {
         if !self.admits(reader) {
+            if self.holds_losers {
+                return Poll::Pending;
+            }
             return Poll::Ready(Some(Err(GivenUp::attempt().into())));
         }
         if matches!(self.keeping, Keeping::Unread { .. }) {

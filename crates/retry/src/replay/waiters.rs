@@ -9,7 +9,11 @@ use std::{
 /// The readers that wait for the source. As a waker it wakes them all: the one that polled last may be one that nobody
 /// polls any more.
 #[derive(Debug, Default)]
-pub(super) struct Waiters(Mutex<Vec<(u32, Waker)>>);
+pub(super) struct Waiters {
+    readers: Mutex<Vec<(u32, Waker)>>,
+    /// Who runs the attempts, and wants to know when the body is left to one of them.
+    watcher: Mutex<Option<Waker>>,
+}
 
 impl Waiters {
     /// Notes that `reader` waits.
@@ -26,8 +30,23 @@ impl Waiters {
         self.lock().retain(|(known, _)| *known != reader);
     }
 
+    /// Notes who is to be woken when the body is left to one reader.
+    pub(super) fn watch(&self, waker: &Waker) {
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *watcher {
+            Some(known) => known.clone_from(waker),
+            None => *watcher = Some(waker.clone()),
+        }
+    }
+
+    /// The body is left to one reader.
+    pub(super) fn wake_watcher(&self) {
+        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        watcher.into_iter().for_each(Waker::wake);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(u32, Waker)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

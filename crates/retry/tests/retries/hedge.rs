@@ -1,15 +1,24 @@
 //! RT-09: a second copy where the first is slow.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
+use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerLayer};
 use bartizan_core::{ClientLayer, Deadline, Fact, Reason, Rejection, RequestContext, phase::Phase};
-use bartizan_retry::{Attempts, Budget, HedgeLayer, Idempotent};
-use bartizan_testkit::TestBody;
+use bartizan_retry::{Attempts, Budget, HedgeLayer, Idempotent, ReplayBody};
+use bartizan_testkit::{TestBody, TestError};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::Frame;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::support::{
     Answer, Frames, MS, SECOND, Upstream, call, fail, get, grpc, post, response, status, status_with,
@@ -260,6 +269,74 @@ async fn rt_10_a_body_over_the_cap_has_no_copy_and_ends_one_that_reads_it() {
     assert_eq!(sent.await.unwrap().status(), 200);
     let seen = upstream.seen();
     assert_eq!((seen.len(), &seen[0].body[..]), (1, &b"12345"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_10_a_copy_that_is_not_left_its_body_counts_against_nobody() {
+    // One failure opens the breaker, and stops the throttle; a success gives next to nothing.
+    let breaker = CircuitBreakerLayer::new(BreakerPolicy::consecutive(1).unwrap());
+    let breakers = breaker.handle();
+    let layer = hedge().with_replay_cap(4).with_budget(Budget::grpc_throttle(2, 0.001).unwrap());
+    let upstream = Upstream::always(|| status(200).after(SECOND));
+    let client = ServiceBuilder::new().layer(layer).layer(breaker).service(upstream.clone());
+    for number in 1..=3 {
+        let (sender, body) = TestBody::channel();
+        sender.data("123");
+        let sent = tokio::spawn(client.clone().oneshot(Request::put("/").body(body).unwrap()));
+        sleep(SECOND).await;
+        assert_eq!(upstream.called(), 2 * number, "the throttle has a token for the copy");
+        sender.data("45");
+        sender.finish();
+        let answer = sent.await.unwrap().unwrap();
+        assert_eq!((answer.status().as_u16(), attempts(&answer)), (200, 2));
+        answer.into_body().collect().await.unwrap();
+        assert!(breakers.is_all_well(), "{number}");
+        assert_eq!(upstream.seen().len(), number);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_10_a_copy_whose_body_went_to_one_that_had_answered_is_not_waited_for() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    // The second answers early, and the task of its connection reads on.
+    let service = service_fn(move |request: Request<ReplayBody<TestBody>>| {
+        let is_first = calls.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            if is_first {
+                sleep(SECOND).await;
+                request.into_body().collect().await.map_err(io::Error::other)?;
+                return Ok::<_, io::Error>(Response::new(TestBody::empty()));
+            }
+            tokio::spawn(request.into_body().collect());
+            Ok(response(503, &[("retry-after", "3600")], TestBody::empty()))
+        }
+    });
+    let (sender, body) = TestBody::channel();
+    sender.data("12345");
+    let service = hedge().with_replay_cap(4).layer(service);
+    let sent = service.oneshot(Request::put("/").body(body).unwrap());
+    let answer = tokio::time::timeout(10 * SECOND, sent).await.expect("it does not hang").unwrap();
+    assert_eq!((answer.status().as_u16(), attempts(&answer)), (503, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rt_10_a_body_that_fails_is_no_failure_of_each_copy_that_reads_it() {
+    // At half of three tokens there is no copy; the one that meets the failure takes the one that may go.
+    let layer = hedge().with_budget(Budget::grpc_throttle(3, 0.001).unwrap());
+    let (sender, body) = TestBody::channel();
+    sender.data("123");
+    let upstream = Upstream::always(|| status(200).after(SECOND));
+    let sent = tokio::spawn({
+        let (upstream, layer) = (upstream.clone(), layer.clone());
+        async move { upstream.send(&layer, Request::put("/").body(body).unwrap()).await }
+    });
+    sleep(SECOND).await;
+    assert_eq!(upstream.called(), 2);
+    sender.fail(TestError::new("the source fails"));
+    let error = sent.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "the source fails", "and not that another copy was given up");
+    upstream.send(&layer, get()).await.unwrap();
+    assert_eq!(upstream.called(), 4, "two tokens are left");
 }
 
 #[tokio::test(start_paused = true)]
