@@ -2,6 +2,7 @@
 //! rules allow. The servers count.
 
 mod grpc;
+mod hedge;
 mod http1;
 mod http2;
 
