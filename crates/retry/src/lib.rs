@@ -71,6 +71,8 @@
 //! - Waiting is by tokio's timer, which must be enabled.
 //! - A breaker or metrics inside do not see an attempt that [`RetryLayer::with_attempt_timeout`] ends. With them, time each
 //!   attempt inside of them: `OutboundTimeoutLayer::per_attempt` of `bartizan-deadline`.
+//! - Metrics are counters whose handles are kept: `metrics-exporter-prometheus` with an `idle_timeout` for counters deletes
+//!   those that rested, and they never come back until the process starts anew. Set none.
 //! - The inner service's error is a [`std::error::Error`]; a boxed one is not, and has to be wrapped.
 //!
 //! # Place in a stack
