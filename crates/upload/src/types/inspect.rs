@@ -31,7 +31,7 @@ impl Inspector {
         Ok(Self(match kind.body {
             Body::Single if is_also_markup_or_pdf(kind, head) => return Err(FileFault::Polyglot),
             Body::Single => Kind::Single(Scanner::new()),
-            Body::Text if is_markup(head) || infer::get(head).is_some() => return Err(FileFault::Content),
+            Body::Text if is_markup(head) || is_other_than_text(head) => return Err(FileFault::Content),
             Body::Text => Kind::Text(Text::default()),
             Body::Zip(entries) => Kind::Zip(Box::new(Zip::new(limits)), entries),
         }))
@@ -85,6 +85,21 @@ fn is_markup(head: &[u8]) -> bool {
     starts.iter().any(|start| lower.starts_with(start))
         || infer::text::is_html(&lower)
         || infer::text::is_xml(&lower)
+}
+
+/// What begins with so few printable characters that a text may begin with them too: a bank's BM, a column ID3. None of
+/// them is text further on, where the bytes tell.
+const BRIEF: [&str; 25] = [
+    "ape", "bc", "bmp", "bz2", "cab", "cpio", "crx", "dcm", "dsf", "dwg", "exe", "flac", "gif", "lz", "m4a",
+    "midi", "mov", "mp3", "ogg", "pdf", "ps", "psd", "sqlite", "swf", "webp",
+];
+
+/// What is of another type, by more than some few printable characters.
+fn is_other_than_text(head: &[u8]) -> bool {
+    let starts: [&[u8]; 3] = [b"%!PS", b"GIF87a", b"GIF89a"];
+    infer::get(head).is_some_and(|kind| !BRIEF.contains(&kind.extension()))
+        || starts.iter().any(|start| head.starts_with(start))
+        || memchr::memmem::find(head, b"%PDF-").is_some()
 }
 
 /// UTF-8 without control characters, in pieces.
@@ -180,6 +195,43 @@ mod tests {
     }
 
     #[test]
+    fn upl_03_text_may_begin_with_the_letters_of_a_magic() {
+        for start in [
+            "BM",
+            "MZ",
+            "ID3",
+            "CWS",
+            "FWS",
+            "BC",
+            "BZh",
+            "GIF",
+            "8BPS",
+            "OggS",
+            "fLaC",
+            "MThd",
+            "SQLite",
+            "MSCF",
+            "LZIP",
+            "DSD ",
+            "MAC ",
+            "M4A ",
+            "AC1015",
+            "070701",
+            "%!",
+            "see %PDF",
+            "the moov box",
+        ] {
+            for kind in [FileType::TEXT, FileType::CSV] {
+                let text = format!("{start},name,amount\r\n1,a,2\r\n3,b,4\r\n");
+                assert_eq!(judge(kind, text.as_bytes(), 1000), Ok(()), "{text}");
+            }
+            // What is of that type is no text further on.
+            let bytes = [start.as_bytes(), b"\0\x01\x02\xff"].concat();
+            assert_eq!(judge(FileType::TEXT, &bytes, 1000), Err(FileFault::Content), "{start}");
+        }
+    }
+
+    #[test]
     fn upl_03_text_is_text_and_no_program() {
         for bytes in [
             &b"<svg xmlns='http://www.w3.org/2000/svg'>"[..],
@@ -194,6 +246,11 @@ mod tests {
             b"cut \xc3",
             PNG,
             b"%PDF-1.7",
+            b"BM,%PDF-1.7",
+            b"%!PS-Adobe-3.0",
+            b"GIF89a",
+            b"{\\rtf1",
+            b"!<arch>\n",
             b"PK\x03\x04",
         ] {
             for size in [1, 1000] {
