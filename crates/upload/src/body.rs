@@ -17,7 +17,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 pin_project! {
     /// The body of a request behind an [`UploadLayer`](crate::UploadLayer): as it came where it is no form. A form is
-    /// read by [`Upload`](crate::Upload), which checks it; past that, it gives an error and no bytes.
+    /// read by [`Upload`](crate::Upload), which checks it; past that, it gives an error and no bytes, and the answer is
+    /// a 500.
     pub struct UploadBody<B> {
         #[pin]
         body: B,
@@ -56,7 +57,8 @@ impl<B: Body<Error: Into<BoxError>>> Body for UploadBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
         let this = self.project();
-        if this.ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
+        if let Some(ticket) = this.ticket.as_ref().filter(|ticket| !ticket.is_open()) {
+            ticket.bypassed();
             return Poll::Ready(Some(Err(Box::new(Unchecked))));
         }
         this.body.poll_frame(cx).map_err(Into::into)

@@ -83,8 +83,11 @@
 //! 6. **The refusal is the answer**, even if the handler swallows the error or does not read on. What is known at the
 //!    end of a file is told there: keep a file only when its stream has ended without an error.
 //! 7. **Names** are made safe ([`FileName`]), and a [storage name](Part::storage_name) is generated.
-//! 8. A form that nobody reads costs nothing; read past [`Upload`], its body gives an error, and no unchecked byte.
+//! 8. A form that nobody reads costs nothing; read past [`Upload`], its body gives an error, and no unchecked byte, and
+//!    the answer is a 500.
 //! 9. [`with_report_only`](UploadLayer::with_report_only) counts and tells which files would be refused.
+//! 10. **Of several layers** within each other, the one nearest to the handler decides, as with axum's own limit: a
+//!     router's for all, a route's for its own. Only what a head says of its length is judged by each.
 //!
 //! # Codes
 //!

@@ -5,9 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use bartizan_core::{Rejection, RequestContext};
+use bartizan_core::{Fault, Rejection, RequestContext};
 
-use crate::{AllowList, ArchiveLimits, UploadLimits, fault::FileFault, form::Boundary, telemetry::Telemetry};
+use crate::{
+    AllowList, ArchiveLimits, UploadLimits,
+    fault::{self, FileFault},
+    form::Boundary,
+    telemetry::Telemetry,
+};
 
 /// What a layer was told.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +37,12 @@ pub(crate) struct Ticket {
     verdict: Mutex<Option<Rejection>>,
 }
 
+static UNCHECKED: Fault = Fault::new(
+    fault::LAYER,
+    "a handler reads a form behind `UploadLayer` past `Upload`, which checks it",
+    "read the form with `Upload`, or take the `UploadLayer` from the route",
+);
+
 impl Ticket {
     pub(crate) fn new(policy: Arc<Policy>, boundary: Boundary, context: Option<RequestContext>) -> Self {
         Self { policy, boundary, context, opened: AtomicBool::new(false), verdict: Mutex::new(None) }
@@ -43,6 +54,15 @@ impl Ticket {
 
     pub(crate) fn is_open(&self) -> bool {
         self.opened.load(Ordering::Relaxed)
+    }
+
+    /// The program reads the form past `Upload`: no fault of the caller's, whatever a handler makes of it.
+    #[cold]
+    pub(crate) fn bypassed(&self) {
+        UNCHECKED.report();
+        if self.verdict().is_none() {
+            self.refuse(fault::bug());
+        }
     }
 
     /// The form is refused.

@@ -72,7 +72,10 @@ where
             Ok(None) => UploadFuture::pass(self.inner.call(request.map(UploadBody::untouched))),
             Ok(Some(ticket)) => {
                 let face = Face::of(&request);
-                request.extensions_mut().insert(Arc::clone(&ticket));
+                // A layer further out leaves the form to this one, which is nearer to the handler.
+                if let Some(outer) = request.extensions_mut().insert(Arc::clone(&ticket)) {
+                    outer.open();
+                }
                 let request = request.map(|body| UploadBody::form(body, Arc::clone(&ticket)));
                 UploadFuture::watch(self.inner.call(request), ticket, face)
             }

@@ -8,7 +8,7 @@ use std::{
 
 use bartizan_core::{Reason, Rejection};
 use bartizan_testkit::{TestBody, TestError};
-use bartizan_upload::{Upload, UploadBody};
+use bartizan_upload::{AllowList, FileType, Upload, UploadBody, UploadLayer, UploadLimits};
 use futures_util::{FutureExt, StreamExt};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -88,7 +88,47 @@ async fn upl_01_no_byte_of_a_form_is_read_past_the_check() {
         assert!(error.to_string().contains("`Upload` alone"), "{error}");
         Ok::<_, Infallible>(Response::new(TestBody::empty()))
     }));
-    service.oneshot(post(TestBody::full(form(&[])))).await.unwrap();
+    let response = service.oneshot(post(TestBody::full(form(&[])))).await.unwrap();
+    // Whatever the handler makes of the error: it is the program that is wrong.
+    assert_eq!(response.status(), 500);
+    let refusal = response.extensions().get::<Rejection>().unwrap();
+    assert_eq!((refusal.reason(), refusal.layer()), (Reason::Internal, Some("upload")));
+}
+
+#[tokio::test]
+async fn upl_02_of_two_layers_the_inner_one_decides() {
+    let pictures = UploadLayer::new(AllowList::new([FileType::PNG]).unwrap());
+    let tables = UploadLayer::new(AllowList::new([FileType::CSV]).unwrap());
+    let small = pictures.with_limits(UploadLimits::new().with_max_total(100).unwrap());
+    let table = |bytes: &[u8]| form(&[file("a.csv", "text/csv", bytes)]);
+    let send = async |body| {
+        let service = service_fn(async |request: Request<UploadBody<UploadBody<TestBody>>>| {
+            let mut upload = Upload::of(request).unwrap();
+            let mut size = 0;
+            while let Ok(Some(part)) = upload.next_part().await {
+                size += part.bytes().await.map_or(0, |bytes| bytes.len());
+            }
+            Ok::<_, Infallible>(Response::new(TestBody::full(size.to_string())))
+        });
+        let (sender, stream) = TestBody::channel();
+        sender.data(body);
+        sender.finish();
+        let response = small.layer(tables.layer(service)).oneshot(post(stream)).await.unwrap();
+        (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
+    };
+    assert_eq!(send(table(&[b'x'; 1000])).await, (200, "1000".into()));
+    assert_eq!(send(form(&[file("a.png", "image/png", PNG)])).await.0, 415);
+
+    let service = service_fn(async |request: Request<UploadBody<UploadBody<TestBody>>>| {
+        let _ = request.into_body().collect().await.unwrap_err();
+        Ok::<_, Infallible>(Response::new(TestBody::empty()))
+    });
+    let both = small.layer(tables.layer(service));
+    let announced = post(TestBody::full(table(b"x")));
+    assert_eq!(both.clone().oneshot(announced).await.unwrap().status(), 413, "each judges what is announced");
+    let (sender, stream) = TestBody::channel();
+    sender.data(table(b"x"));
+    assert_eq!(both.oneshot(post(stream)).await.unwrap().status(), 500);
 }
 
 #[tokio::test]
