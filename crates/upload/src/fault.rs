@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bartizan_core::{ExtensionName, Reason, Rejection, Violation};
+use http::{HeaderValue, header};
 
 use crate::form::Malformed;
 
@@ -85,11 +86,11 @@ impl FileFault {
 
     /// The refusal, at the part of this name.
     pub(crate) fn refuse(self, part: &str) -> Rejection {
-        Rejection::new(self.reason()).with_layer(LAYER).with_violation(at(
-            part,
-            self.code(),
-            Cow::Borrowed(self.detail()),
-        ))
+        let rejection = match self.reason() {
+            Reason::UnsupportedMediaType => unsupported(),
+            reason => Rejection::new(reason).with_layer(LAYER),
+        };
+        rejection.with_violation(at(part, self.code(), Cow::Borrowed(self.detail())))
     }
 }
 
@@ -187,10 +188,18 @@ pub(crate) fn unreadable(cause: String) -> Rejection {
         .with_cause(cause)
 }
 
-pub(crate) fn no_form() -> Rejection {
+/// `Accept` is about the body, which is a form also where one of its files is none that is accepted.
+pub(crate) fn unsupported() -> Rejection {
     Rejection::new(Reason::UnsupportedMediaType)
         .with_layer(LAYER)
-        .with_header(http::header::ACCEPT, http::HeaderValue::from_static("multipart/form-data"))
+        .with_header(header::ACCEPT, HeaderValue::from_static("multipart/form-data"))
+}
+
+/// RFC 9110 section 12.5.3.
+pub(crate) fn coding() -> Rejection {
+    Rejection::new(Reason::UnsupportedContentEncoding)
+        .with_layer(LAYER)
+        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
 /// The program's own mistake.

@@ -67,7 +67,7 @@
 //! # Behaviour
 //!
 //! 1. **From the head**, before the body is polled: a form whose boundary is missing, doubled or illegal is a 400, one
-//!    that says it is too long a 413. Other bodies go on untouched, or are a 415 with
+//!    that says it is too long a 413, one in a `Content-Encoding` a 415. Other bodies go on untouched, or are a 415 with
 //!    [`with_forms_only`](UploadLayer::with_forms_only).
 //! 2. **The form** is read strictly (RFC 7578): nothing before the first delimiter and after the last, no `filename*`,
 //!    no transfer encoding, one name per part, an end. Anything else is a 400.

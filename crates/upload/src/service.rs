@@ -8,7 +8,7 @@ use std::{
 };
 
 use bartizan_core::{Face, Protocol, Rejection, RequestContext, ResponseBody};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
 use tower_service::Service;
 
@@ -37,7 +37,7 @@ impl<S> UploadService<S> {
             Declared::Malformed => return Err(fault::boundary()),
             Declared::Other => {
                 let refused = self.policy.forms_only && !request.body().is_end_stream();
-                return if refused { Err(fault::no_form()) } else { Ok(None) };
+                return if refused { Err(fault::unsupported()) } else { Ok(None) };
             }
         };
         let most = self.policy.limits.max_total();
@@ -45,8 +45,21 @@ impl<S> UploadService<S> {
         if request.body().size_hint().lower() > most {
             return Err(fault::too_large(most));
         }
+        if !is_identity(request.headers()) {
+            return Err(fault::coding());
+        }
         let context = RequestContext::get(request.extensions()).cloned();
         Ok(Some(Arc::new(Ticket::new(Arc::clone(&self.policy), boundary, context))))
+    }
+}
+
+/// Whether a body comes as it is. What a layer further out decoded, it says so of.
+fn is_identity(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::CONTENT_ENCODING).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => true,
+        (Some(value), None) => value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"),
+        (Some(_), Some(_)) => false,
     }
 }
 

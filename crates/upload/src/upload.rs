@@ -88,7 +88,7 @@ where
         let (head, body) = request.into_parts();
         let Some(ticket) = head.extensions.get::<Arc<Ticket>>() else {
             if crate::form::Declared::of(&head.headers) == crate::form::Declared::Other {
-                return Err(fault::no_form());
+                return Err(fault::unsupported());
             }
             NO_LAYER.report();
             return Err(fault::bug());

@@ -24,6 +24,7 @@ async fn upl_03_extension_declared_type_and_bytes_agree() {
         assert_eq!(answer.parts, ["t - - 0"], "the handler never sees the file");
         let problem: serde_json::Value = serde_json::from_slice(answer.response.body()).unwrap();
         assert_eq!(problem["errors"][0]["pointer"], "#/file");
+        assert_eq!(answer.response.headers()["accept"], "multipart/form-data");
     }
     let pictures = AllowList::new([FileType::PNG]).unwrap();
     let answer = upload(&UploadLayer::new(pictures), &[file("a.csv", "text/csv", b"a,b")]).await;

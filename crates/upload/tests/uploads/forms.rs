@@ -82,6 +82,33 @@ async fn other_bodies_pass_or_are_refused_unread() {
 }
 
 #[tokio::test]
+async fn err_11_a_form_in_a_coding_is_refused_unread_and_told_what_is_accepted() {
+    for (coding, status) in
+        [("gzip", 415), ("br, gzip", 415), ("", 415), ("identity", 200), ("Identity", 200)]
+    {
+        let (sender, body) = TestBody::channel();
+        let mut request = post(body);
+        request.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        if status == 200 {
+            sender.data(form(&[part("a", "", b"1")]));
+            sender.finish();
+        }
+        let answer = send(&layer(), request).await;
+        assert_eq!(answer.status(), status, "{coding:?}");
+        if status == 415 {
+            assert_eq!(answer.refusal().1, "unsupported_content_encoding");
+            assert_eq!(answer.response.headers()["accept-encoding"], "identity");
+            assert_eq!(sender.polls(), 0);
+        }
+    }
+    let mut twice = post(TestBody::full(form(&[])));
+    for coding in ["identity", "identity"] {
+        twice.headers_mut().append("content-encoding", coding.parse().unwrap());
+    }
+    assert_eq!(send(&layer(), twice).await.status(), 415);
+}
+
+#[tokio::test]
 async fn upl_01_no_byte_of_a_form_is_read_past_the_check() {
     let service = layer().layer(service_fn(async |request: Request<UploadBody<TestBody>>| {
         let error = request.into_body().collect().await.unwrap_err();
