@@ -1,8 +1,8 @@
 //! The business of the service: orders, kept in memory.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -46,17 +46,41 @@ pub struct Order {
 /// The most orders that are kept: this is a demonstration, and its memory is bounded all the same.
 const MAX_ORDERS: usize = 10_000;
 
+/// When a caller that found no room may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// All orders. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Orders {
+    /// In the order of their ids.
     list: Arc<Mutex<Vec<Order>>>,
-    last_id: Arc<AtomicU64>,
 }
 
 impl Orders {
     fn with<T>(&self, run: impl FnOnce(&mut Vec<Order>) -> T) -> T {
         run(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    fn add(&self, order: NewOrder) -> Result<Order, Rejection> {
+        self.with(|list| {
+            if list.len() >= MAX_ORDERS {
+                return Err(no_room());
+            }
+            let id = list.last().map_or(1, |last| last.id + 1);
+            let order = Order { id, order };
+            list.push(order.clone());
+            Ok(order)
+        })
+    }
+
+    fn find(&self, id: u64) -> Option<Order> {
+        self.with(|list| list.binary_search_by_key(&id, |order| order.id).ok().map(|at| list[at].clone()))
+    }
+}
+
+/// No order is ever taken away here: when there will be room, nobody knows.
+fn no_room() -> Rejection {
+    Rejection::new(Reason::Overloaded).with_detail("No room for more orders.").with_retry_after(RETRY_AFTER)
 }
 
 pub(crate) async fn list(State(orders): State<Orders>) -> Json<Vec<Order>> {
@@ -67,25 +91,15 @@ pub(crate) async fn create(
     State(orders): State<Orders>,
     JsonBody(order): JsonBody<NewOrder>,
 ) -> Result<impl IntoResponse, Rejection> {
-    let id = orders.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-    let order = Order { id, order };
-    orders.with(|list| {
-        if list.len() >= MAX_ORDERS {
-            return Err(Rejection::new(Reason::Overloaded).with_detail("No room for more orders."));
-        }
-        list.push(order.clone());
-        Ok(())
-    })?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/orders/{id}"))], Json(order)))
+    let order = orders.add(order)?;
+    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/orders/{}", order.id))], Json(order)))
 }
 
 pub(crate) async fn read(
     State(orders): State<Orders>,
     Path(id): Path<String>,
 ) -> Result<Json<Order>, Rejection> {
-    let found = id.parse().ok().and_then(|id: u64| {
-        orders.with(|list| list.binary_search_by_key(&id, |order| order.id).ok().map(|at| list[at].clone()))
-    });
+    let found = id.parse().ok().and_then(|id| orders.find(id));
     found
         .map(Json)
         .ok_or_else(|| Rejection::new(Reason::RouteNotFound).with_detail("There is no such order."))
@@ -130,5 +144,42 @@ fn refuse(error: &JsonRejection) -> Rejection {
         JsonRejection::JsonSyntaxError(_) => Rejection::new(Reason::MalformedRequest).with_detail(detail()),
         JsonRejection::JsonDataError(_) => Rejection::new(Reason::SchemaViolation).with_detail(detail()),
         other => Rejection::new(Reason::from_status(other.status())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, thread};
+
+    use super::*;
+
+    fn order() -> NewOrder {
+        NewOrder { email: "ada@example.com".to_owned(), quantity: 1, product_id: "sku-1".to_owned() }
+    }
+
+    #[test]
+    fn an_order_that_was_created_is_there() {
+        const THREADS: usize = 4;
+        const EACH: usize = 2000;
+
+        let orders = Orders::default();
+        let add = || (0..EACH).map(|_| orders.add(order()).unwrap().id).collect::<Vec<_>>();
+        let ids: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(add)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), THREADS * EACH, "each has its own");
+        let missing: Vec<_> = ids.iter().filter(|id| orders.find(**id).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn where_there_is_no_room_one_may_try_again_later() {
+        let orders = Orders::default();
+        for _ in 0..MAX_ORDERS {
+            orders.add(order()).unwrap();
+        }
+        let refused = orders.add(order()).unwrap_err();
+        assert_eq!((refused.reason(), refused.retry_after()), (Reason::Overloaded, Some(RETRY_AFTER)));
     }
 }
