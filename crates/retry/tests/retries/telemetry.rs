@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body::Body;
 
-use crate::support::{SECOND, Upstream, fail, get, post, status, status_with};
+use crate::support::{Upstream, fail, get, post, status};
 
 fn quick() -> RetryLayer {
     RetryLayer::new().with_backoff(Backoff::none())
@@ -25,7 +25,7 @@ mod counted {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
     use super::*;
-    use crate::support::{Answer, Frames, call, grpc};
+    use crate::support::{Answer, Frames, SECOND, call, grpc, status_with};
 
     fn counted() -> (RetryLayer, Snapshotter) {
         let recorder = Arc::new(DebuggingRecorder::new());
