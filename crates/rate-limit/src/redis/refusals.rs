@@ -2,24 +2,24 @@
 
 use super::key::RemoteKey;
 use crate::{
-    Rate,
     decision::Level,
     fingerprint::Secret,
     limit::Limit,
-    store::{Ask, Bucket, Place, Table},
+    store::{Ask, Bucket, Place, Table, Terms},
 };
 
 /// Keys of one limit that Redis has refused, and until when it will.
 #[derive(Debug)]
 pub(super) struct Refusals(Table<Refused>);
 
-/// A request of this cost was refused `at` this time, and will be `until` that: nothing gives more back before,
-/// except a refund, which is seen late then.
+/// A request of this cost was refused `at` this time by one of the limit's quotas, and will be `until` that: nothing gives
+/// more back before, except a refund, which is seen late then. What another quota of the limit holds is another matter.
 #[derive(Clone, Copy, Debug, Default)]
 struct Refused {
     at: u64,
     until: u64,
     cost: u32,
+    quota: u16,
     level: Option<Level>,
 }
 
@@ -38,22 +38,17 @@ impl Refusals {
         self.0.max_keys()
     }
 
-    /// What is used by now of a key for which Redis would refuse this cost.
-    pub(super) fn recall(
-        &self,
-        limit: &Limit,
-        key: RemoteKey,
-        rate: Rate,
-        cost: u32,
-        now: u64,
-    ) -> Option<Level> {
+    /// What is used by now of a key for which Redis would refuse this.
+    pub(super) fn recall(&self, limit: &Limit, key: RemoteKey, terms: Terms, now: u64) -> Option<Level> {
+        let Terms { quota, cost } = terms;
         let locked = self.0.lock(self.0.fingerprint(&key.local()), limit.since_epoch(now));
         // What many keys share would refuse those that were never asked for.
         if locked.place() != Place::Known {
             return None;
         }
         let (refused, now) = (locked.bucket(), locked.now());
-        let holds = refused.until > now && cost >= refused.cost;
+        let holds = refused.until > now && quota == refused.quota && cost >= refused.cost;
+        let rate = limit.quota(quota).rate;
         refused.level.filter(|_| holds).map(|level| level.aged(rate, now - refused.at))
     }
 
@@ -64,12 +59,14 @@ impl Refusals {
         // Of a key that Redis was asked about, all memories have the same fingerprint.
         let locked = self.0.lock(ask.key, ask.limit.since_epoch(now));
         let (known, now) = (locked.bucket(), locked.now());
-        let holds = known.level.is_some() && known.until > now && known.cost <= ask.cost;
+        let is_same = known.level.is_some() && known.quota == ask.quota;
+        let holds = is_same && known.until > now && known.cost <= ask.cost;
         if locked.place() == Place::Overflow || holds {
             return;
         }
         let level = Some(ask.answer.level);
-        locked.write(Refused { at: now, until: now.saturating_add(wait), cost: ask.cost, level });
+        let until = now.saturating_add(wait);
+        locked.write(Refused { at: now, until, cost: ask.cost, quota: ask.quota, level });
     }
 }
 

@@ -223,9 +223,9 @@ impl Remote {
         let now = shared.now(head);
         let mut asks = asks(shared, questions);
         for ((ask, refusals), question) in asks.iter_mut().zip(&self.refusals).zip(questions) {
-            let rate = ask.limit.quota(ask.quota).rate;
+            let terms = Terms { quota: ask.quota, cost: ask.cost };
             if keeps_refusing(ask)
-                && let Some(level) = refusals.recall(ask.limit, question.key, rate, ask.cost, now)
+                && let Some(level) = refusals.recall(ask.limit, question.key, terms, now)
             {
                 let fingerprint = question.key.fingerprint();
                 ask.answer = Answer { allowed: false, level, place: Place::Known, fingerprint };

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bartizan_core::{Clock, ManualClock, Rejection, RequestContext};
+use bartizan_core::{Clock, ManualClock, Principal, Rejection, RequestContext};
 use bartizan_rate_limit::{
     Charge, FailureMode, HeaderFields, KeyExtractor, PerHeader, PerMethod, PerPrincipal, PerTenant, Rate,
     RateLimitLayer, RedisRateLimitLayer, RedisStore,
@@ -174,6 +174,33 @@ async fn refusals_that_are_known_cost_no_round_trip() {
     time.advance(Duration::from_secs(51));
     // By this process' clock the time has come, so Redis decides.
     assert_eq!(status(&layer, by("ada")).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(scripts(&server), before + 2);
+}
+
+#[tokio::test]
+async fn rl_12_what_one_rate_refused_says_nothing_about_another() {
+    let server = RedisServer::start();
+    let layer = RateLimitLayer::new(rate("6/min burst 2"))
+        .by(PerTenant)
+        .with_tier("pro", rate("100/min"))
+        .unwrap()
+        .in_redis(&patient(&server))
+        .unwrap()
+        .with_local_refusals(100)
+        .unwrap();
+    let pro = || {
+        let mut request = Request::new(String::new());
+        let principal = Principal::user("grace").tenant("acme").tier("pro").build();
+        RequestContext::of(&mut request).set_principal(principal);
+        request
+    };
+    assert_eq!(passes(&layer, 3, || by("ada")).await, 2);
+    let before = scripts(&server);
+    assert_eq!(passes(&layer, 2, || by("ada")).await, 0);
+    assert_eq!(scripts(&server), before, "that is known");
+    assert_eq!(passes(&layer, 2, pro).await, 2, "of the same tenant, at the better rate");
+    assert_eq!(scripts(&server), before + 2);
+    assert_eq!(passes(&layer, 1, || by("ada")).await, 0, "still known");
     assert_eq!(scripts(&server), before + 2);
 }
 
