@@ -1,9 +1,9 @@
 //! What happens to a limit after its request was let through.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
-use bartizan_core::{Observer, Outcome, Rejection, stripe::Share};
-use http::{Extensions, HeaderMap, Response, response::Parts};
+use bartizan_core::{Observer, Outcome, Rejection, retry_after, stripe::Share};
+use http::{Extensions, HeaderMap, Response, StatusCode, header::RETRY_AFTER, response::Parts};
 
 use crate::{
     Charge,
@@ -34,7 +34,10 @@ impl After {
     #[inline(never)]
     pub(crate) fn applied_to<B>(&self, mut response: Response<B>) -> Response<B> {
         self.look(response.extensions());
-        self.add_fields(response.headers_mut());
+        if self.shared.settings.headers.is_some() {
+            let latest = self.latest(response.status(), response.headers(), response.extensions());
+            self.add_fields(response.headers_mut(), latest);
+        }
         response
     }
 
@@ -45,10 +48,21 @@ impl After {
         }
     }
 
+    /// When the caller may come again by what was said further in, after which no `t` is told (RL-03).
+    #[inline]
+    fn latest(&self, status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> Option<Duration> {
+        // A 200 does not ask to come again, unless it is a refusal over gRPC. Most responses are looked at no further.
+        let refused = extensions.get().and_then(Rejection::retry_after);
+        if refused.is_some() || status == StatusCode::OK || !headers.contains_key(RETRY_AFTER) {
+            return refused;
+        }
+        retry_after(headers, self.shared.clock().wall())
+    }
+
     /// Adds the fields that a response gets.
-    fn add_fields(&self, headers: &mut HeaderMap) {
+    fn add_fields(&self, headers: &mut HeaderMap, latest: Option<Duration>) {
         if let Some(fields) = self.shared.settings.headers {
-            fields.of(&self.shared, &self.notes, None).add_to(headers);
+            fields.of(&self.shared, &self.notes, latest).add_to(headers);
         }
     }
 
@@ -71,7 +85,8 @@ impl Observer for After {
 
     fn on_head(&mut self, head: &mut Parts) {
         self.look(&head.extensions);
-        self.add_fields(&mut head.headers);
+        let latest = self.latest(head.status, &head.headers, &head.extensions);
+        self.add_fields(&mut head.headers, latest);
     }
 
     fn on_end(self, outcome: Outcome) {

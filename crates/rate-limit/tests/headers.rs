@@ -4,7 +4,7 @@ mod support;
 
 use bartizan_core::{Clock, Principal, phase};
 use bartizan_rate_limit::{
-    HeaderFields, KeyExtractor, Keys, PerClientAddr, PerPrincipal, PerTenant, RateLimitLayer, Reset,
+    Charge, HeaderFields, KeyExtractor, Keys, PerClientAddr, PerPrincipal, PerTenant, RateLimitLayer, Reset,
 };
 use http::{HeaderMap, Request, Response, StatusCode};
 use sfv::{List, ListEntry, Parser};
@@ -65,6 +65,45 @@ async fn rl_03_retry_after_is_not_earlier_than_t() {
     let (_, headers) = head(&layer).await;
     assert_eq!(headers["retry-after"], "1796", "of the limit that refuses");
     assert_eq!(headers["ratelimit"], r#""per-principal";r=1, "per-tenant";r=0;t=1796"#);
+}
+
+#[tokio::test]
+async fn rl_03_no_later_t_is_told_beside_the_retry_after_of_what_is_further_in() {
+    let (_, clock) = clock();
+    let outer = || layer("1/h", clock.clone()).with_name("outer").unwrap();
+    let inner = layer("1/2s", clock.clone()).with_name("inner").unwrap();
+    send(&inner, ada()).await;
+    let grpc = || {
+        let mut request = ada();
+        request.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
+        request
+    };
+    for request in [ada(), grpc()] {
+        let service = outer().layer(inner.layer(service_fn(async |_: Request<String>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        })));
+        let answer = service.oneshot(request).await.unwrap();
+        assert_eq!(answer.headers()["retry-after"], "2");
+        let lines: Vec<_> = answer.headers().get_all("ratelimit").iter().collect();
+        assert_eq!(lines, [r#""inner";r=0;t=2"#, r#""outer";r=0"#]);
+    }
+    // The wall clock of the test starts with 2026.
+    for (status, retry_after, expected) in [
+        (503, "3599", r#""outer";r=0"#),
+        (503, "3600", r#""outer";r=0;t=3600"#),
+        (202, "2", r#""outer";r=0"#),
+        (503, "Thu, 01 Jan 2026 00:00:10 GMT", r#""outer";r=0"#),
+        (503, "Thu, 01 Jan 2026 02:00:00 GMT", r#""outer";r=0;t=3600"#),
+        (503, "soon", r#""outer";r=0;t=3600"#),
+    ] {
+        let answer = || Response::builder().status(status).header("retry-after", retry_after);
+        for charged in [false, true] {
+            let layer = outer();
+            let layer = if charged { layer.with_charge(|_| Charge::Refund(0)) } else { layer };
+            let answer = send_to(&layer, ada(), |_| answer().body(String::new()).unwrap()).await;
+            assert_eq!(answer.headers()["ratelimit"], expected, "{status} and {retry_after}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ pub(crate) fn policy(name: &str, rate: Rate, sliding: bool) -> String {
 
 /// The values of both fields, of one limit.
 ///
-/// `latest` is when a refused caller may come again. No later moment is told beside it: `Retry-After` must not be
-/// earlier than `t` (RL-03).
+/// `latest` is when a refused caller may come again, whoever refused it. No later moment is told beside it: `Retry-After`
+/// must not be earlier than `t` (RL-03).
 pub(super) fn fields_of_one(
     shared: &Shared,
     note: &Note,

@@ -46,7 +46,7 @@ impl HeaderFields {
         self
     }
 
-    /// The fields for what was decided. A refused caller may come again after `retry_after`.
+    /// The fields for what was decided. A caller who was refused, here or further in, may come again after `retry_after`.
     pub(crate) fn of(self, shared: &Shared, notes: &Notes, retry_after: Option<Duration>) -> Fields {
         let is_told = |note: &Note| note.is_known() && !shared.limit(note).is_rehearsal();
         let told = || notes.iter().filter(|note| is_told(note));
