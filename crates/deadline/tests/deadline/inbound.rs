@@ -244,13 +244,15 @@ impl http_body::Body for AlwaysReady {
     }
 }
 
+type Last = Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>;
+
 /// How many frames of an [`AlwaysReady`] body pass within five seconds, and what comes after them. There is no runtime:
 /// nothing of it waits.
 fn read_always_ready(
     frames: u32,
     request: Request<String>,
     content_type: &'static str,
-) -> (u32, Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>, Dropped) {
+) -> (u32, Last, Dropped) {
     let (time, dropped) = (ManualClock::new(), Dropped::default());
     let body = AlwaysReady { time: time.clone(), frames, _guard: Box::new(dropped.guard()) };
     let response = Response::builder().header("content-type", content_type).body(body).unwrap();
