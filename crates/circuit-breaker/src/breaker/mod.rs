@@ -291,8 +291,8 @@ impl Breaker {
         }
     }
 
-    /// Whether the breaker may be forgotten: nobody is on his way, and nothing is known that is not long past. What was
-    /// forced is not forgotten.
+    /// Whether the breaker may be forgotten: no probe is on its way, and what is known is long past. What was forced is not
+    /// forgotten.
     pub(crate) fn is_idle(&self, now: Instant) -> bool {
         let away = self.away.lock();
         let word = self.word();
