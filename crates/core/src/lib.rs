@@ -53,7 +53,10 @@ pub use self::{
     future::ResponseFuture,
     grpc::GrpcCode,
     normalize::{Normalize, NormalizeFuture, NormalizeLayer},
-    observe::{BodyEnd, BodyObserver, BodyReport, HeadSeen, ObservedBody, ObservedFuture, Observer, observe},
+    observe::{
+        BodyEnd, BodyObserver, BodyReport, GrpcWebStatus, HeadSeen, ObservedBody, ObservedFuture, Observer,
+        observe,
+    },
     optional::{Optional, OptionalBody, OptionalFuture, OptionalLayer},
     outcome::{Classify, ClientClassifier, Ending, Outcome, ServerClassifier, Verdict},
     problem::{Problem, ProblemError},

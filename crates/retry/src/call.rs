@@ -83,7 +83,7 @@ pub(crate) enum Next<B> {
 /// What to do about a response.
 pub(crate) enum AfterResponse<B> {
     /// The caller gets it, and how it ends is to be told to this.
-    Return(Option<Settle>),
+    Return(Option<Box<Settle>>),
     Again {
         wait: Duration,
         body: ReplayBody<B>,
@@ -160,8 +160,10 @@ impl<B, P: Policy> Call<B, P> {
                     self.called(now);
                     self.leave_count(&mut response.extensions);
                     let counts = self.shared.settings.budget.counts_outcomes();
-                    let settle =
-                        counts.then(|| self.judge().settle_later(now, response.status, self.taken()));
+                    let settle = counts.then(|| {
+                        let answer = (response.status, &response.headers);
+                        self.judge().settle_later(now, answer, self.taken())
+                    });
                     return AfterResponse::Return(settle);
                 }
             };

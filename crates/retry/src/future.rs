@@ -104,7 +104,7 @@ where
                 Poll::Ready(Ok(response)) if call.passes(&response) => {
                     *this.call = None;
                     let (parts, body) = response.into_parts();
-                    let body = RetryBody::new(ResponseBody::forward(body));
+                    let body = RetryBody::new(ResponseBody::forward(body), None);
                     return Poll::Ready(Ok(Response::from_parts(parts, body)));
                 }
                 polled => Some(polled),
@@ -139,7 +139,7 @@ where
                 if let Some((_, call)) = this.call.take() {
                     call.leave_count(response.extensions_mut());
                 }
-                return Poll::Ready(Ok(response.map(RetryBody::new)));
+                return Poll::Ready(Ok(response.map(|body| RetryBody::new(body, None))));
             }
             let Some((service, call)) = this.call.as_mut() else {
                 this.state.set(State::Refuse { refusal: None });
@@ -153,11 +153,8 @@ where
                         match call.after_response(&mut parts) {
                             AfterResponse::Return(settle) => {
                                 *this.call = None;
-                                let response = Response::from_parts(parts, ResponseBody::forward(rest));
-                                return Poll::Ready(Ok(match settle {
-                                    Some(settle) => RetryBody::settling(response, settle),
-                                    None => response.map(RetryBody::new),
-                                }));
+                                let body = RetryBody::new(ResponseBody::forward(rest), settle);
+                                return Poll::Ready(Ok(Response::from_parts(parts, body)));
                             }
                             AfterResponse::Again { wait, body } => {
                                 this.timer.set(wait_for(wait));

@@ -86,13 +86,17 @@ impl<P: Policy> Judge<'_, P> {
         })
     }
 
-    /// What the end of a committed call will tell the budget. Boxed, as its type has no name; only budgets that
-    /// count outcomes need it.
+    /// What the end of a committed call will tell the budget. Only budgets that count outcomes need it.
     #[cold]
-    pub(crate) fn settle_later(&self, now: Instant, status: StatusCode, taken: Taken) -> Settle {
+    pub(crate) fn settle_later(
+        &self,
+        now: Instant,
+        (status, headers): (StatusCode, &HeaderMap),
+        taken: Taken,
+    ) -> Box<Settle> {
         let (policy, budget, clock) = (Arc::clone(self.policy), self.budget.clone(), self.clock.clone());
         let (head, number, start) = (self.head.clone(), self.number, self.start);
-        Box::new(move |code, trailers| {
+        Settle::new(Protocol::from_headers(headers), move |code, trailers| {
             let response = ResponseHead { status, headers: trailers, grpc: Some(code) };
             let attempt = Attempt {
                 head: &head,

@@ -9,7 +9,7 @@ use http::{HeaderMap, Response, StatusCode, header, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::web_status::WebStatus;
+use super::web_status::GrpcWebStatus;
 use crate::{GrpcCode, Protocol};
 
 /// How a response body ended.
@@ -109,7 +109,9 @@ impl<B, O: BodyObserver> ObservedBody<B, O> {
         let awaits_status = protocol.is_grpc() && !bodiless && !headers.contains_key("grpc-status");
         let mut watch = Watch::new(Some(observer), expected, extent.has_ended(head, parts.status));
         match protocol {
-            Protocol::GrpcWeb(format) if awaits_status => watch.web = Some(Box::new(WebStatus::new(format))),
+            Protocol::GrpcWeb(format) if awaits_status => {
+                watch.web = Some(Box::new(GrpcWebStatus::new(format)));
+            }
             _ => watch.needs_trailers = awaits_status,
         }
         Self { inner, watch }
@@ -206,7 +208,7 @@ struct Watch<O: BodyObserver> {
     expected: u64,
     grpc: Option<GrpcCode>,
     /// Reads the status out of a gRPC-Web body.
-    web: Option<Box<WebStatus>>,
+    web: Option<Box<GrpcWebStatus>>,
     /// Nothing more can come, not even trailers.
     ended: bool,
     /// The bytes alone do not make it complete.

@@ -7,4 +7,5 @@ mod web_status;
 pub use self::{
     body::{BodyEnd, BodyObserver, BodyReport, ObservedBody},
     future::{HeadSeen, ObservedFuture, Observer, observe},
+    web_status::GrpcWebStatus,
 };

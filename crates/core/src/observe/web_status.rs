@@ -6,27 +6,38 @@
 //!
 //! [PROTOCOL-WEB.md]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 
-use std::io::IoSlice;
+use std::{fmt, io::IoSlice};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Buf;
 
 use crate::{GrpcCode, GrpcWebFormat};
 
-/// Looks for the status in a body that passes by, in whatever pieces it comes.
-pub(super) struct WebStatus {
+/// Looks for the status of a gRPC-Web response in its body as that passes by, in whatever pieces it comes.
+///
+/// What is kept of it is no more than its trailers, and of those no more than 8 KiB.
+///
+/// ```
+/// use bartizan_core::{GrpcCode, GrpcWebFormat, GrpcWebStatus};
+///
+/// let mut status = GrpcWebStatus::new(GrpcWebFormat::BinaryProto);
+/// assert_eq!(status.read(&&b"\x80\0\0\0\x10grpc-"[..]), None);
+/// assert_eq!(status.read(&&b"status: 5\r\n"[..]), Some(GrpcCode::NotFound));
+/// ```
+pub struct GrpcWebStatus {
     text: Option<Quads>,
     frames: Frames,
 }
 
-impl WebStatus {
-    pub(super) fn new(format: GrpcWebFormat) -> Self {
+impl GrpcWebStatus {
+    /// For a response of this format.
+    pub fn new(format: GrpcWebFormat) -> Self {
         let is_text = matches!(format, GrpcWebFormat::Text | GrpcWebFormat::TextProto);
         Self { text: is_text.then(Quads::default), frames: Frames::default() }
     }
 
     /// Reads a piece without consuming it; the status, once the trailers are whole.
-    pub(super) fn read(&mut self, piece: &impl Buf) -> Option<GrpcCode> {
+    pub fn read(&mut self, piece: &impl Buf) -> Option<GrpcCode> {
         /// What servers send is one slice, or a few.
         const MAX_SLICES: usize = 16;
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
@@ -46,6 +57,12 @@ impl WebStatus {
             State::Found(code) => Some(code),
             _ => None,
         }
+    }
+}
+
+impl fmt::Debug for GrpcWebStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcWebStatus").field("is_text", &self.text.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -201,7 +218,7 @@ mod tests {
     }
 
     fn read(format: GrpcWebFormat, pieces: &[&[u8]]) -> Option<GrpcCode> {
-        let mut status = WebStatus::new(format);
+        let mut status = GrpcWebStatus::new(format);
         pieces.iter().fold(None, |found, piece| found.or(status.read(&Bytes::copy_from_slice(piece))))
     }
 
@@ -238,7 +255,7 @@ mod tests {
     fn a_body_in_several_slices_is_read_too_and_one_in_too_many_is_given_up() {
         let trailers = frame(0x80, b"grpc-status:0\r\n");
         let (head, tail) = trailers.split_at(7);
-        let mut status = WebStatus::new(GrpcWebFormat::Binary);
+        let mut status = GrpcWebStatus::new(GrpcWebFormat::Binary);
         assert_eq!(status.read(&Buf::chain(head, tail)), Some(GrpcCode::Ok));
         /// Shows its first byte alone.
         struct Stingy(Bytes);
@@ -253,7 +270,7 @@ mod tests {
                 self.0.advance(count);
             }
         }
-        let mut status = WebStatus::new(GrpcWebFormat::Binary);
+        let mut status = GrpcWebStatus::new(GrpcWebFormat::Binary);
         assert_eq!(status.read(&Stingy(trailers.into())), None);
     }
 

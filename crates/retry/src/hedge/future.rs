@@ -107,11 +107,7 @@ where
                         this.first.set(None);
                         *this.race = None;
                         return Poll::Ready(result.map(|response| {
-                            let response = response.map(ResponseBody::forward);
-                            match settle {
-                                Some(settle) => RetryBody::settling(response, settle),
-                                None => response.map(RetryBody::new),
-                            }
+                            response.map(|body| RetryBody::new(ResponseBody::forward(body), settle))
                         }));
                     }
                     Answer::Loses(wait) => {
@@ -177,7 +173,9 @@ where
                 race.finish(&mut result, reader);
                 *this.race = None;
                 return Poll::Ready(
-                    result.map(|response| response.map(|body| RetryBody::new(ResponseBody::forward(body)))),
+                    result.map(|response| {
+                        response.map(|body| RetryBody::new(ResponseBody::forward(body), None))
+                    }),
                 );
             }
             return Poll::Pending;

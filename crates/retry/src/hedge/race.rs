@@ -42,7 +42,7 @@ pub(super) struct Race<B, P> {
 /// What an answer is in a race.
 pub(super) enum Answer {
     /// The caller gets it, and how it ends is to be told to this.
-    Wins(Option<Settle>),
+    Wins(Option<Box<Settle>>),
     /// Another may be better: the next copy is due after this, if there is to be one.
     Loses(Option<Duration>),
     /// It was not left its body: it says nothing, and there is none for another copy.
@@ -203,8 +203,10 @@ impl<B, P: Policy> Race<B, P> {
                     }
                     self.outcome(now);
                     let counts = self.shared.settings.budget.counts_outcomes();
-                    let settle =
-                        counts.then(|| self.as_judge().settle_later(now, response.status(), self.taken));
+                    let settle = counts.then(|| {
+                        let answer = (response.status(), response.headers());
+                        self.as_judge().settle_later(now, answer, self.taken)
+                    });
                     return Answer::Wins(settle);
                 }
             },
