@@ -251,6 +251,39 @@ async fn jwk_03_a_key_that_comes_between_two_looks_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jwk_03_a_key_without_a_name_stands_in_for_the_named_one_until_it_is_fetched() {
+    let (old, new, stranger) = (Named::new("old"), Named::new("new"), Named::new("stranger"));
+    let mut unnamed = old.jwk();
+    unnamed.as_object_mut().unwrap().remove("kid");
+    let provider = Provider::new(&[]);
+    *provider.keys.lock().unwrap() = Ok(vec![unnamed.clone()]);
+    let layer = layer(&provider.keys());
+    assert_eq!(status(&layer, &old.token(0)).await, 200, "it goes by any name");
+    *provider.keys.lock().unwrap() = Ok(vec![unnamed, new.jwk()]);
+    assert_eq!(status(&layer, &new.token(0)).await, 200, "the first token of a new key");
+    assert_eq!(provider.fetches(), 2);
+    let before = Instant::now();
+    for id in 0..100 {
+        assert_eq!(status(&layer, &stranger.token(id)).await, 401);
+        assert_eq!(status(&layer, &old.token(id)).await, 200);
+    }
+    assert_eq!((provider.fetches(), before.elapsed()), (2, Duration::ZERO), "in the window nobody waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn jwk_02_a_key_that_makes_another_ambiguous_ends_the_tokens_of_both() {
+    let (key, twin, stranger) = (Named::new("a"), Named::new("a"), Named::new("stranger"));
+    let provider = Provider::new(&[&key]);
+    let layer = layer(&provider.keys());
+    let token = key.token(0);
+    assert_eq!(status(&layer, &token).await, 200);
+    provider.publish(&[&key, &twin]);
+    assert_eq!(status(&layer, &stranger.token(0)).await, 401);
+    assert_eq!(provider.fetches(), 2);
+    assert_eq!(status(&layer, &token).await, 401, "also one that was accepted before");
+}
+
+#[tokio::test(start_paused = true)]
 async fn jwk_04_the_first_load_is_waited_for_and_retried_with_pauses() {
     let key = Named::new("a");
     let provider = Provider::new(&[&key]);

@@ -131,6 +131,53 @@ async fn jwk_03_a_key_that_no_refresh_brings_is_refused_after_one_wait() {
 }
 
 #[tokio::test]
+async fn jwk_03_a_key_without_a_name_that_does_not_verify_is_not_the_one_that_was_named() {
+    let (signer, _, token) = named("any");
+    let (new, _, unknown) = named("new");
+    let unnamed = || signer.key(Algorithm::Es256);
+    let newer = || KeySet::new([unnamed(), new.key(Algorithm::Es256).with_kid("new").unwrap()]);
+    let source = Fetching::new(KeySet::from(unnamed()), newer());
+    let layer = JwtLayer::new(source.clone(), policy()).with_clock(Clock::from(ManualClock::new()));
+    assert_eq!(send(&layer, bearer(&token)).await.status(), 200, "it goes by any name");
+    assert_eq!(source.asked.load(Ordering::SeqCst), 0);
+    source.arrival.add_permits(9);
+    assert_eq!(send(&layer, bearer(&unknown)).await.status(), 200, "newer keys had it");
+    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+    let seen = send(&layer, bearer(&named("stranger").2)).await;
+    assert_eq!((seen.status(), source.asked.load(Ordering::SeqCst)), (401, 2), "one wait, and no more");
+
+    // Two without a name: neither is tried, and the named one may come.
+    let ambiguous = KeySet::new([unnamed(), Signer::for_algorithm(Algorithm::Es256).key(Algorithm::Es256)]);
+    let source = Fetching::new(ambiguous, newer());
+    source.arrival.add_permits(9);
+    let layer = JwtLayer::new(source.clone(), policy()).with_clock(Clock::from(ManualClock::new()));
+    assert_eq!(send(&layer, bearer(&unknown)).await.status(), 200);
+    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn jwt_17_a_key_that_makes_another_ambiguous_or_hides_it_is_seen_by_tokens_that_were_accepted() {
+    let ((signer, _, token), (other, ..)) = (named("a"), named("a"));
+    let unnamed = || signer.key(Algorithm::Es256);
+    let old = || unnamed().with_kid("a").unwrap();
+    let twin = || other.key(Algorithm::Es256).with_kid("a").unwrap();
+    for (what, before, after, status) in [
+        ("ambiguous", KeySet::from(old()), KeySet::new([old(), twin()]), 401),
+        ("hidden", KeySet::from(unnamed()), KeySet::new([unnamed(), twin()]), 401),
+        ("twice", KeySet::from(old()), KeySet::new([old(), old()]), 401),
+        ("the same", KeySet::new([old(), unnamed()]), KeySet::new([unnamed(), old()]), 200),
+    ] {
+        let keys = SharedKeys::new(before);
+        let layer = JwtLayer::new(keys.clone(), policy()).with_clock(Clock::from(ManualClock::new()));
+        assert_eq!(send(&layer, bearer(&token)).await.status(), 200, "{what}");
+        let generation = keys.generation();
+        keys.replace(after);
+        assert_eq!(keys.generation() == generation, status == 200, "{what}");
+        assert_eq!(send(&layer, bearer(&token)).await.status(), status, "{what}");
+    }
+}
+
+#[tokio::test]
 async fn jwk_04_before_the_keys_are_there_the_answer_is_503_and_never_401() {
     let (_, keys, token) = named("a");
     let source = Fetching { loaded: false, ..Fetching::new(keys.clone(), keys) };

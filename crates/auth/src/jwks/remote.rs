@@ -265,21 +265,16 @@ impl Shared {
     /// Puts other keys in force, or none. Says whether they are others.
     fn replace(&self, loaded: Option<&Arc<Loaded>>) -> bool {
         let former = self.current.swap(loaded.cloned());
-        let keeps_all = covers(loaded, former.as_ref());
-        if !keeps_all {
+        let is_same = match (loaded, former) {
+            (Some(loaded), Some(former)) => loaded.keys.is_same(&former.keys),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
             // After the swap: a token verified in between counts as one of the former keys.
             self.generation.fetch_add(1, Ordering::Release);
         }
-        !(keeps_all && covers(former.as_ref(), loaded))
-    }
-}
-
-/// Whether what the other keys verify is verified by these, too.
-fn covers(these: Option<&Arc<Loaded>>, other: Option<&Arc<Loaded>>) -> bool {
-    match (these, other) {
-        (_, None) => true,
-        (None, Some(_)) => false,
-        (Some(these), Some(other)) => these.keys.is_superset(&other.keys),
+        !is_same
     }
 }
 
@@ -304,7 +299,11 @@ impl KeySource for RemoteKeys {
         let shared = self.shared();
         shared.demand().or_else(|| {
             // It may have come between the two looks, and then nobody asks so soon.
-            let found = matches!(self.lookup(query), Lookup::Found(_));
+            let found = match self.lookup(query) {
+                // One without a name was there before, and did not verify.
+                Lookup::Found(key) => query.kid.is_none() || key.kid() == query.kid,
+                _ => false,
+            };
             found.then(|| shared.flights.wait(Duration::ZERO)).flatten()
         })
     }

@@ -22,8 +22,9 @@ use super::{Algorithm, KeySet, VerifyingKey};
 /// 1. [`generation`](Self::generation), once for every request with a token: a source that begins its background
 ///    work with the first request, or looks whether its keys are stale, does it here.
 /// 2. [`lookup`](Self::lookup), for a token that was not verified before, or not since the generation changed.
-/// 3. [`refresh`](Self::refresh), when that said [`Lookup::Unknown`] or [`Lookup::NotLoaded`]. If it gives a
-///    future, the request waits for that, and 2 is done once more; whatever it says then is final.
+/// 3. [`refresh`](Self::refresh), when that said [`Lookup::Unknown`] or [`Lookup::NotLoaded`], or found for a token that
+///    names its key one that has no name, which did not verify it. If it gives a future, the request waits for that, and
+///    2 is done once more; whatever it says then is final.
 pub trait KeySource: Send + Sync + 'static {
     /// A bounded wait for newer keys. [`std::future::Ready`] where there never is one.
     type Refresh: Future<Output = ()> + Send + 'static;
@@ -31,9 +32,10 @@ pub trait KeySource: Send + Sync + 'static {
     /// The key that fits. Takes no lock that a fetch holds, allocates nothing, and may be called by every request.
     fn lookup(&self, query: &KeyQuery<'_>) -> Lookup;
 
-    /// A number that changes when a key that was found before is not found any more: removed, replaced, or given up
-    /// with the whole set. A token that was verified under another number is verified again (so a removed key stops
-    /// working for tokens seen before, too). Keys that were only added need not change it.
+    /// A number that changes when a key that was found before is not found any more: removed, replaced, given up with the
+    /// whole set, or made ambiguous or hidden by one that was added. A token that was verified under another number is
+    /// verified again (so a removed key stops working for tokens seen before, too). Whoever changes it with every change of
+    /// the keys is on the safe side.
     ///
     /// Make the change visible to `lookup` first, and change the number after: a token verified in between then
     /// counts as one of the former keys.

@@ -149,7 +149,10 @@ impl<K: KeySource, C: ClaimsShape> Verifier<K, C> {
             }
         };
         if !key.verify(compact.signed, signature) {
-            return Err(Failure::BadSignature.into());
+            // A key without a name only stood in for the one that the token names, which newer keys may have.
+            let is_unknown = query.kid.is_some() && key.kid().is_none();
+            let refresh = if may_wait && is_unknown { keys.refresh(&query) } else { None };
+            return Err(refresh.map_or_else(|| Failure::BadSignature.into(), Unverified::Wait));
         }
         let refused = |failure| Unverified::Refused {
             failure,

@@ -7,8 +7,8 @@ use crate::jwt::{Algorithms, KeyQuery, Lookup};
 
 /// The keys of one issuer. Never changes; see [`SharedKeys`](super::SharedKeys) for a set that is replaced.
 ///
-/// A `kid` selects among the keys that have one; if none has it, and for a token without one, the key is used that
-/// alone fits the token's algorithm. Two keys that fit equally are not tried (JWK-02, JWK-03).
+/// A `kid` selects among the keys that have one; if none has it, the key without a `kid` is used that alone fits the
+/// token's algorithm, and for a token without one, the key that alone does. Two keys that fit equally are not tried (JWK-02, JWK-03).
 #[derive(Clone, Debug)]
 pub struct KeySet {
     keys: Box<[Arc<VerifyingKey>]>,
@@ -105,13 +105,25 @@ impl KeySet {
         other.keys.iter().all(|key| self.keys.contains(key))
     }
 
+    /// Whether both have the same keys, in whatever order: then each token means the same key in both. Of a set that has
+    /// all keys of another, and more, that cannot be said: one that was added may make another ambiguous, or have the
+    /// name by which tokens were verified with one that has none.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let count = |set: &Self, wanted| set.keys.iter().filter(|key| *key == wanted).count();
+        self.len() == other.len() && self.keys.iter().all(|key| count(self, key) == count(other, key))
+    }
+
     /// The key that a token means.
     pub fn find(&self, query: &KeyQuery<'_>) -> Lookup {
         let fits = |key: &&Arc<VerifyingKey>| key.algorithm() == query.algorithm;
         let Some(kid) = query.kid else { return only(self.keys.iter().filter(fits)) };
         let named = || self.keys.iter().filter(|key| key.kid() == Some(kid));
         if named().next().is_none() {
-            return only(self.keys.iter().filter(|key| key.kid().is_none()).filter(fits));
+            return match only(self.keys.iter().filter(|key| key.kid().is_none()).filter(fits)) {
+                // What is in doubt is not which of them was meant: none was.
+                Lookup::Ambiguous => Lookup::Unknown,
+                found => found,
+            };
         }
         match only(named().filter(fits)) {
             Lookup::Unknown => Lookup::WrongAlgorithm,

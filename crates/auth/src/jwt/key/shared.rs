@@ -16,8 +16,8 @@ use crate::jwt::{KeyQuery, KeySource, Lookup};
 
 /// A [`KeySet`] that is replaced as a whole while the service runs. Clones share the set.
 ///
-/// Readers take no lock. With the last token of a removed key goes its place in the cache of verified tokens: the
-/// next request with such a token is verified again, and refused.
+/// Readers take no lock. After any change of the keys, tokens that were verified before are verified once more: those of
+/// a removed key are refused.
 #[derive(Clone)]
 pub struct SharedKeys(Arc<Inner>);
 
@@ -42,7 +42,7 @@ impl SharedKeys {
         let keys = Arc::new(keys);
         let former = self.0.keys.swap(Arc::clone(&keys));
         // After the swap: a token verified in between counts as one of the former keys.
-        if !keys.is_superset(&former) {
+        if !keys.is_same(&former) {
             self.0.generation.fetch_add(1, Ordering::Release);
         }
     }
