@@ -310,6 +310,8 @@
 //!   made.
 //! - `https-client`: `HttpsClient`, which fetches keys and tokens unless another client is given. TLS by rustls with
 //!   aws-lc-rs, whatever verifies tokens.
+//! - `axum`: routes are those of axum's routers, and the parameters of a nested router's prefix are known to conditions
+//!   and policies.
 //! - `metrics`: counts through the `metrics` facade.
 //! - `tracing`: emits events.
 #![cfg_attr(docsrs, feature(doc_cfg))]
