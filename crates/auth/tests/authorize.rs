@@ -404,6 +404,23 @@ async fn azn_02_a_stricter_rule_holds_also_where_the_router_knows_but_a_coarser_
         let seen = send(&layer, by(clerk(), routed(template, request("GET", target)))).await;
         assert_eq!((seen.status(), cause(&seen)), (403, "ambiguous_path"), "{template} {target}");
     }
+    // Routes that all end with a slash are told apart like others.
+    let slashes = AuthorizeLayer::table()
+        .route("GET", "/v1/orders/{id}/", Require::scope("orders:read"))
+        .route("GET", "/v1/orders/export/", Require::role("admin"))
+        .build()
+        .unwrap();
+    for (target, status, reason) in [
+        ("/v1/orders/7/", 200, ""),
+        ("/v1/orders/a%20b/", 200, ""),
+        ("/v1/orders/export/", 403, "insufficient_role"),
+        ("/v1/orders/%65xport/", 403, "ambiguous_path"),
+        ("/v1/orders/EXPORT/", 403, "ambiguous_path"),
+        ("/v1/orders/../export/", 403, "ambiguous_path"),
+    ] {
+        let seen = send(&slashes, by(clerk(), routed("/v1/orders/{id}/", request("GET", target)))).await;
+        assert_eq!((seen.status(), cause(&seen)), (status, reason), "{target}");
+    }
     let seen = send(&layer, by(clerk(), routed("/w/{id}", request("GET", "/w/a%2fb")))).await;
     assert_eq!(seen.status(), 200, "where no rule is stricter the router alone reads the path");
 }

@@ -86,10 +86,13 @@ impl Table {
     ///
     /// When the path can be read in more than one way.
     pub(super) fn by_path(&self, path: &str) -> Result<Option<&Route>, path::Ambiguous> {
-        let decoded = path::read(path)?;
-        let found = self.paths.find(&decoded)?;
+        self.by_decoded(path, &path::read(path)?)
+    }
+
+    fn by_decoded(&self, path: &str, decoded: &str) -> Result<Option<&Route>, path::Ambiguous> {
+        let found = self.paths.find(decoded)?;
         // A router further in may match before it decodes, or after: both must come to the same.
-        if matches!(decoded, Cow::Owned(_)) && self.paths.exact(path) != found {
+        if decoded != path && self.paths.exact(path) != found {
             return Err(path::Ambiguous);
         }
         Ok(found.map(|route| &self.routes[route]))
@@ -110,7 +113,12 @@ impl Table {
         let closest = if path::is_literal(template) {
             self.paths.exact(template).map(|route| &self.routes[route])
         } else {
-            self.by_path(path)?
+            let decoded = match path.strip_suffix('/') {
+                // There is no doubt about a slash that the router's template has, too.
+                Some(stem) if template.ends_with('/') => Cow::Owned(format!("{}/", path::read(stem)?)),
+                _ => path::read(path)?,
+            };
+            self.by_decoded(path, &decoded)?
         };
         Ok(closest.filter(|route| path::outranks(route.template(), found.template())))
     }
