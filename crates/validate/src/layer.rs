@@ -70,7 +70,8 @@ impl<C> ValidateLayer<C> {
     }
 
     /// POST, PUT and PATCH may come without a body, and then nothing is checked. Default: such a request is
-    /// refused; other methods never need one.
+    /// refused; other methods never need one. A handler of axum's then takes `Option<Valid<T>>`: `Valid<T>` alone
+    /// demands a body all the same.
     pub fn with_optional_body(self) -> Self {
         self.with(|settings| settings.body_required = false)
     }

@@ -133,3 +133,33 @@ async fn val_06_the_extractor_works_with_the_layer_and_without() {
         assert_eq!(app().oneshot(plain).await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 }
+
+async fn perhaps(order: Option<Valid<Order>>) -> String {
+    order.map_or_else(|| "nothing".to_owned(), |Valid(order)| order.email)
+}
+
+#[tokio::test]
+async fn val_07_a_body_that_may_be_missing_is_none_or_valid() {
+    let without = || Router::new().route("/", post(perhaps).get(perhaps));
+    let with = || Router::new().route("/", post(perhaps).get(perhaps).layer(layer().with_optional_body()));
+    for app in [with, without] as [fn() -> Router; 2] {
+        assert_eq!(call(app(), GOOD).await, (StatusCode::OK, "a@example.com".to_owned()));
+        assert_eq!(call(app(), "").await, (StatusCode::OK, "nothing".to_owned()));
+        for (method, media) in [("POST", None), ("GET", None), ("POST", Some("application/json"))] {
+            let mut request = Request::builder().method(method).uri("/");
+            if let Some(media) = media {
+                request = request.header("content-type", media);
+            }
+            // It is empty, and does not say so before it was read.
+            let (sender, late) = bartizan_testkit::TestBody::channel();
+            sender.finish();
+            let body = if media.is_some() { Body::new(late) } else { Body::empty() };
+            let response = app().oneshot(request.body(body).unwrap()).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{method} {media:?}");
+        }
+        assert_eq!(call(app(), "{").await.0, StatusCode::BAD_REQUEST);
+        assert_eq!(call(app(), r#"{"email":"x","lines":[]}"#).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+        let plain = Request::post("/").header("content-type", "text/plain").body(Body::from("x")).unwrap();
+        assert_eq!(app().oneshot(plain).await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+}
