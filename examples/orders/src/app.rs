@@ -25,6 +25,12 @@ use crate::{
     tokens::Tokens,
 };
 
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long each piece of a body may be waited for, and when its speed begins to count.
+const BODY: Duration = Duration::from_secs(5);
+
 /// The service, and its effective stack for people to read.
 #[derive(Debug)]
 pub struct App {
@@ -75,8 +81,9 @@ pub fn app_with(
         .push(MetricsLayer::new())
         .push(log)
         .push(NormalizeLayer::new())
-        .push(TimeoutLayer::new(Duration::from_secs(10))?)
-        .push(RequestBodyTimeoutLayer::new())
+        .push(TimeoutLayer::new(ANSWER)?)
+        // Before the time for the whole answer is over: a slow caller is no failure of the service.
+        .push(RequestBodyTimeoutLayer::new().with_idle(BODY)?.with_min_rate(240, BODY)?)
         .push(ClientAddrLayer::peer())
         .push(per_address.in_redis(redis)?);
     let keys = ApiKeyLayer::new(StaticKeys::new(keys::records()?)?).with_realm("orders")?;

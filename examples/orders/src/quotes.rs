@@ -9,10 +9,10 @@ use axum::{
     http::{Request, Response, StatusCode, Uri, uri::Authority},
 };
 use bartizan::{
-    Description, Reason, Recommended, Rejection, Stack,
+    Clock, Description, Reason, Recommended, Rejection, Stack,
     circuit_breaker::{BreakerPolicy, BreakerReport, CircuitBreakerHandle},
     deadline::BodyTimedOut,
-    excerpt,
+    excerpt, retry_after,
 };
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::{
@@ -27,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long each attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(1);
+
+/// When a caller may try again, where the supplier does not say.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The longest that a supplier makes our callers wait.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The most attempts under way at once.
 const AT_ONCE: u32 = 64;
@@ -115,7 +121,7 @@ impl Supplier {
             .map_err(|error| answered_wrongly(&error.to_string()))?;
         let answer = self.client.clone().oneshot(request).await.map_err(|error| {
             if error.is_connect() {
-                Rejection::new(Reason::DependencyUnavailable).with_cause("the supplier cannot be reached")
+                away(RETRY_AFTER, "the supplier cannot be reached")
             } else {
                 answered_wrongly(&error.to_string())
             }
@@ -128,7 +134,12 @@ impl Supplier {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Err(no_such_product()),
             StatusCode::SERVICE_UNAVAILABLE => {
-                return Err(Rejection::new(Reason::DependencyUnavailable).with_cause("the supplier is away"));
+                let asked =
+                    retry_after(answer.headers(), Clock::system().wall()).filter(|wait| !wait.is_zero());
+                return Err(away(
+                    asked.map_or(RETRY_AFTER, |wait| wait.min(MAX_RETRY_AFTER)),
+                    "the supplier is away",
+                ));
             }
             other => return Err(answered_wrongly(&format!("status {}", other.as_u16()))),
         }
@@ -156,6 +167,11 @@ fn settings() -> Result<Recommended, Box<dyn Error>> {
         .with_attempt_timeout(ATTEMPT)?
         .with_bulkhead(AT_ONCE)?
         .with_breaker(breaker))
+}
+
+/// `why` is for the log alone.
+fn away(wait: Duration, why: &'static str) -> Rejection {
+    Rejection::new(Reason::DependencyUnavailable).with_retry_after(wait).with_cause(why)
 }
 
 /// `why` is for the log alone.

@@ -149,12 +149,31 @@ async fn the_answers_are_those_of_the_document() {
         let reply = service.send(method, path, key, headers, body).await;
         assert_eq!(reply.status, status, "{method} {path}: {}", reply.text());
         assert!(answers(&document, method, route).contains(&status), "{method} {route} {status}");
+        if status == 503 {
+            assert!(reply.header("retry-after").is_some(), "{method} {path}");
+        }
         if status >= 400 {
             assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{method} {path}");
         }
     }
     let denied = answers(&document, "POST", "/v1/orders");
-    assert!([400, 401, 403, 405, 413, 415, 422, 429, 503].iter().all(|status| denied.contains(status)));
+    assert!([400, 401, 403, 405, 408, 413, 415, 422, 429, 503].iter().all(|status| denied.contains(status)));
+    // What the layers around every route say of any of them: a panic, and a handler that takes too long.
+    for operation in OpenApi::new(OPENAPI).unwrap().report().operations() {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let answers = answers(&document, method, path);
+        assert!(answers.contains(&500) && answers.contains(&504), "{operation}");
+    }
+}
+
+/// Time is not real here: it jumps to the next deadline once nothing else is left to do.
+#[tokio::test(start_paused = true)]
+async fn what_is_too_slow_is_answered_as_documented() {
+    let service = Service::start().await;
+    let reply = service.post_without_end("/v1/orders", WRITER_KEY, &GOOD[..9]).await;
+    assert!(reply.starts_with("HTTP/1.1 408 "), "{reply}");
+    assert!(reply.contains("\"code\":\"request_timeout\""), "{reply}");
+    assert!(answers(&documented(), "POST", "/v1/orders").contains(&408));
 }
 
 /// The paths that the router knows, as its `Debug` shows them.

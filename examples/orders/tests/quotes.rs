@@ -147,9 +147,13 @@ async fn a_supplier_that_answers_wrongly_is_a_502() {
 
 #[tokio::test]
 async fn a_supplier_that_is_away_is_a_503() {
-    let (service, url) = start_with_answer(StatusCode::SERVICE_UNAVAILABLE).await;
-    let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
-    assert_problem(&reply, 503, "dependency_unavailable", &url);
+    for (asked, told) in [("", "5"), ("soon", "5"), ("7", "7"), ("0", "5"), ("99999999999", "3600")] {
+        let headers = [("retry-after", asked)];
+        let (service, url) = start_with_answer((StatusCode::SERVICE_UNAVAILABLE, headers)).await;
+        let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
+        assert_problem(&reply, 503, "dependency_unavailable", &url);
+        assert_eq!(reply.header("retry-after"), Some(told), "{asked:?}");
+    }
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -157,6 +161,7 @@ async fn a_supplier_that_is_away_is_a_503() {
     let service = Service::start_calling(|_| async { url.clone() }).await;
     let reply = service.get("/v1/quotes/sku-1", Some(READER_KEY)).await;
     assert_problem(&reply, 503, "dependency_unavailable", &url);
+    assert_eq!(reply.header("retry-after"), Some("5"));
     assert_eq!(service.log_line(&reply).await["rejection.cause"], "the supplier cannot be reached");
 }
 

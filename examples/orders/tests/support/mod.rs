@@ -21,7 +21,10 @@ use hyper_util::{
 };
 use orders::{Orders, Supplier, Tokens};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// What the access log wrote.
 #[derive(Clone, Default)]
@@ -185,6 +188,20 @@ impl Service {
         // The service has the request once another one, sent later, was answered.
         assert_eq!(self.get("/health", None).await.status, StatusCode::OK);
         drop(stream);
+    }
+
+    /// Sends a part of a body, and no more: everything that comes until the service closes the connection.
+    pub(crate) async fn post_without_end(&self, path: &str, key: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: orders\r\nx-api-key: {key}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len() + 1
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        reply
     }
 
     /// The one line of the log that has the id of `reply`.
