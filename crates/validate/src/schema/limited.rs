@@ -89,9 +89,9 @@ impl Budget {
 fn holds_last(error: &ValidationError<'_>) -> bool {
     **error.instance() == stamp::LAST
         || match error.kind() {
-            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-                context.iter().flatten().any(holds_last)
-            }
+            Kind::AnyOf { context }
+            | Kind::OneOfNotValid { context }
+            | Kind::OneOfMultipleValid { context } => context.iter().flatten().any(holds_last),
             Kind::PropertyNames { error } => holds_last(error),
             _ => false,
         }
@@ -281,6 +281,7 @@ impl<'a> Iterator for ItemsIter<'a> {
 #[cfg(test)]
 mod tests {
     use jsonschema::{ErrorIterator, Validator};
+    use serde_json::json;
 
     use super::*;
     use crate::schema::samples;
@@ -297,9 +298,9 @@ mod tests {
     /// How many errors there are, those within errors too.
     fn count(error: &ValidationError<'_>) -> usize {
         1 + match error.kind() {
-            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-                context.iter().flatten().map(count).sum()
-            }
+            Kind::AnyOf { context }
+            | Kind::OneOfNotValid { context }
+            | Kind::OneOfMultipleValid { context } => context.iter().flatten().map(count).sum(),
             Kind::PropertyNames { error } => count(error),
             _ => 0,
         }
@@ -313,8 +314,21 @@ mod tests {
         let plain = |schema: &Value| -> Validator {
             jsonschema::options().should_validate_formats(true).build(schema).expect("a schema")
         };
-        let schemas: Vec<_> =
-            samples::schemas().into_iter().map(|schema| (limited(&schema), plain(&schema))).collect();
+        // Of these, a null is wrong wherever the walk ended.
+        let is_some = json!({ "anyOf": [{ "type": "array" }, { "not": { "const": null } }] });
+        let no_null = json!({ "not": { "type": "null" }, "allOf": [is_some] });
+        let wrong_within = [
+            json!({ "items": { "type": "number" }, "additionalProperties": { "type": "number" }, "allOf": [no_null] }),
+            json!({
+                "type": ["array", "object", "string", "boolean"],
+                "items": { "$ref": "#" },
+                "additionalProperties": { "$ref": "#" },
+                "not": { "enum": [null, "a"] },
+                "oneOf": [{ "type": "array" }, { "type": "object" }, { "minLength": 2 }],
+            }),
+        ];
+        let schemas = samples::schemas().into_iter().chain(wrong_within);
+        let schemas: Vec<_> = schemas.map(|schema| (limited(&schema), plain(&schema))).collect();
         // A compiled schema may not be unwound through, as far as the compiler knows.
         let schemas = std::panic::AssertUnwindSafe(schemas);
         bolero::check!().for_each(|bytes: &[u8]| {
