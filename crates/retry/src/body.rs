@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bartizan_core::{GrpcCode, GrpcWebStatus, Protocol, ResponseBody};
@@ -35,22 +35,21 @@ impl Settle {
         Box::new(Self { tell: Box::new(tell), web })
     }
 
-    /// Looks for the status in a frame, and is done when it is there.
+    /// Looks for the status in a piece of the body; `None`, and told, when it is there.
     #[cold]
-    fn look(waiting: &mut Option<Box<Self>>, frame: &Frame<impl Buf>) {
-        let Some(settle) = waiting else { return };
-        let none = HeaderMap::new();
-        let found = match &mut settle.web {
-            Some(web) => frame.data_ref().and_then(|data| web.read(data)).map(|code| (code, &none)),
-            None => frame
-                .trailers_ref()
-                .map(|trailers| (GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown), trailers)),
-        };
-        if let Some((code, trailers)) = found
-            && let Some(settle) = waiting.take()
-        {
-            (settle.tell)(code, trailers);
+    fn read(mut self: Box<Self>, piece: &[u8]) -> Option<Box<Self>> {
+        match self.web.as_mut().and_then(|web| web.read(&piece)) {
+            Some(code) => {
+                (self.tell)(code, &HeaderMap::new());
+                None
+            }
+            None => Some(self),
         }
+    }
+
+    #[cold]
+    fn end(self, trailers: &HeaderMap) {
+        (self.tell)(GrpcCode::from_headers(trailers).unwrap_or(GrpcCode::Unknown), trailers);
     }
 }
 
@@ -81,19 +80,29 @@ where
     type Data = B::Data;
     type Error = B::Error;
 
-    #[inline]
+    // A frame is large: as part of the caller this leaves it where it is wanted.
+    #[inline(always)]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
-        let frame = ready!(this.inner.poll_frame(cx));
+        // Handed on as it is: to take it out would copy it twice. And lent to nobody: then it need not be in memory.
+        let polled = this.inner.poll_frame(cx);
         if this.settle.is_some()
-            && let Some(Ok(frame)) = &frame
+            && let Poll::Ready(Some(Ok(frame))) = &polled
         {
-            Settle::look(this.settle, frame);
+            if let Some(trailers) = frame.trailers_ref() {
+                if let Some(settle) = this.settle.take() {
+                    settle.end(trailers);
+                }
+            } else if let Some(data) = frame.data_ref() {
+                // Bodies are read in one part each, as they come from a connection. In others the status is not looked for.
+                let (part, is_whole) = (data.chunk(), data.chunk().len() == data.remaining());
+                *this.settle = this.settle.take().filter(|_| is_whole).and_then(|settle| settle.read(part));
+            }
         }
-        Poll::Ready(frame)
+        polled
     }
 
     #[inline]

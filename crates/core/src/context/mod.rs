@@ -10,10 +10,13 @@ mod spare;
 mod trace;
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{
         Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -66,6 +69,8 @@ struct Inner {
     /// looked for. To note that in `route` would cost more than all the looking, and a router further in may tell one.
     unrouted: AtomicUsize,
     deadline: Mutex<Option<Deadline>>,
+    /// Whether there is one: a look is enough where there is none.
+    is_bounded: AtomicBool,
     /// Read when the context is made: nearly every layer wants it, and then it is there.
     arrived: u64,
     /// 0 until it is read.
@@ -91,6 +96,7 @@ impl Inner {
             route,
             unrouted,
             deadline,
+            is_bounded,
             arrived: _,
             finished,
             event,
@@ -105,7 +111,9 @@ impl Inner {
         empty(route);
         *retry.get_mut() = false;
         *unrouted.get_mut() = 0;
-        *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        if mem::take(is_bounded.get_mut()) {
+            *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         *finished.get_mut() = 0;
         event.clear();
     }
@@ -304,7 +312,13 @@ impl RequestContext {
     }
 
     /// When the request must be done.
+    #[inline]
     pub fn deadline(&self) -> Option<Deadline> {
+        if self.0.is_bounded.load(Acquire) { self.bound() } else { None }
+    }
+
+    #[inline(never)]
+    fn bound(&self) -> Option<Deadline> {
         *self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -312,6 +326,7 @@ impl RequestContext {
     pub fn tighten_deadline(&self, deadline: Deadline) {
         let mut current = self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Some(current.map_or(deadline, |current| current.min(deadline)));
+        self.0.is_bounded.store(true, Release);
     }
 
     /// The reading that the layers on the way in share: when the first of them saw the request, as

@@ -121,8 +121,8 @@ impl RatioBudget {
     fn part(&self, now: Instant) -> u32 {
         let origin = self.origin.get_or_init(|| now);
         let elapsed = now.saturating_duration_since(*origin);
-        let nanos =
-            elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into());
+        // It starts again after centuries.
+        let nanos = elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(elapsed.subsec_nanos().into());
         // Far enough from 0 that what was never written is older than any window.
         (nanos / self.part_nanos) as u32
     }
