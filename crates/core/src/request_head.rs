@@ -96,7 +96,9 @@ impl<'a> RequestHead<'a> {
         if let Some(route) = self.extensions.get::<MatchedRoute>() {
             return Some(route.as_str());
         }
-        if self.protocol().is_grpc() { MatchedRoute::method_in(self.uri.path()) } else { None }
+        // As all calls of gRPC are.
+        let is_grpc = *self.method == Method::POST && self.protocol().is_grpc();
+        if is_grpc { MatchedRoute::method_in(self.uri.path()) } else { None }
     }
 
     /// Whom the request goes to: host and port in lower case, without user information and without the scheme's own

@@ -7,6 +7,8 @@ mod id;
 mod principal;
 mod route;
 mod spare;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 use std::{
@@ -14,7 +16,7 @@ use std::{
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
+            AtomicBool, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
         },
     },
@@ -65,9 +67,8 @@ struct Inner {
     principal: OnceLock<Principal>,
     client_addr: OnceLock<ClientAddr>,
     route: OnceLock<MatchedRoute>,
-    /// How many extensions the request had, and one, when a route was looked for and there was none; 0 when none was
-    /// looked for. To note that in `route` would cost more than all the looking, and a router further in may tell one.
-    unrouted: AtomicUsize,
+    /// There was none when it was looked for. It is not noted in `route`, since a router further in may tell one.
+    unrouted: AtomicBool,
     deadline: Mutex<Option<Deadline>>,
     /// Whether there is one: a look is enough where there is none.
     is_bounded: AtomicBool,
@@ -110,7 +111,7 @@ impl Inner {
         empty(client_addr);
         empty(route);
         *retry.get_mut() = false;
-        *unrouted.get_mut() = 0;
+        *unrouted.get_mut() = false;
         if mem::take(is_bounded.get_mut()) {
             *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         }
@@ -274,7 +275,7 @@ impl RequestContext {
     /// The route template or gRPC method, if a layer that could see it noted it.
     #[inline]
     pub fn route(&self) -> Option<&MatchedRoute> {
-        let unrouted = || (self.0.unrouted.load(Relaxed) > 0).then_some(MatchedRoute::none());
+        let unrouted = || self.0.unrouted.load(Relaxed).then_some(MatchedRoute::none());
         self.0.route.get().or_else(unrouted)
     }
 
@@ -297,15 +298,13 @@ impl RequestContext {
         if let Some(known) = self.0.route.get() {
             return known;
         }
-        let extensions = request.extensions().len();
-        // Where only the context itself is, nobody left a route; and nobody has since, where nothing was left.
-        let is_alone = extensions <= 1 && !self.0.protocol.is_grpc();
-        let is_as_before = self.0.unrouted.load(Relaxed) == extensions + 1;
-        let look = || MatchedRoute::found(self.0.protocol, request);
-        match if is_alone || is_as_before { None } else { look() } {
+        // Where only the context itself is, nobody left a route.
+        let is_alone = request.extensions().len() <= 1 && !self.0.protocol.is_grpc();
+        let found = if is_alone { None } else { MatchedRoute::found(self.0.protocol, request) };
+        match found {
             Some(route) => self.0.route.get_or_init(|| route),
             None => {
-                self.0.unrouted.store(extensions + 1, Relaxed);
+                self.0.unrouted.store(true, Relaxed);
                 MatchedRoute::none()
             }
         }
@@ -380,162 +379,5 @@ impl fmt::Debug for RequestContext {
             .field("trace", &self.trace())
             .field("route", &self.route())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::ManualClock;
-
-    #[test]
-    fn a_field_is_set_once_and_seen_by_every_clone() {
-        let mut request = Request::new(());
-        let context = RequestContext::of(&mut request);
-        assert!(context.set_principal(Principal::service("first").build()));
-        assert!(!context.set_principal(Principal::service("second").build()));
-        assert_eq!(RequestContext::of(&mut request).principal().unwrap().subject(), "first");
-    }
-
-    #[test]
-    fn nothing_of_a_request_is_left_in_the_memory_that_the_next_one_takes_over() {
-        let mut request =
-            Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
-        let context = RequestContext::of(&mut request);
-        let memory = Arc::as_ptr(&context.0);
-        let (id, owned) = ("i".repeat(64), || RequestId::new("i".repeat(64)).unwrap());
-        let template = std::sync::Arc::<str>::from("/secret");
-        assert!(context.set_request_id(owned()) && context.set_correlation_id(owned().into()));
-        let (trace, span) = (TraceId::new([1; 16]).unwrap(), SpanId::new([2; 8]).unwrap());
-        assert!(context.set_trace(TraceContext::new(trace, span, 1)));
-        assert!(context.set_baggage(Baggage::new([("key", &id)]).unwrap()));
-        assert!(context.set_principal(Principal::service("billing").build()));
-        assert!(context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into())));
-        assert!(context.set_route(MatchedRoute::template(template.clone())));
-        context.0.unrouted.store(2, Relaxed);
-        context.set_retry();
-        context.tighten_deadline(Deadline::at(Clock::system().now()));
-        assert!(context.finished(&Clock::system()) > 0);
-        context.event().enable();
-        for name in (0..20).map(|index| &*Box::leak(format!("fact_{index}").into_boxed_str())) {
-            context.event().record(name, id.clone());
-        }
-        drop(context);
-        assert_eq!(std::sync::Arc::strong_count(&template), 2, "one is left");
-        drop(request);
-        assert_eq!(std::sync::Arc::strong_count(&template), 1, "dropped with the last, not with the next");
-
-        let next = RequestContext::of(&mut Request::new(()));
-        assert_eq!(Arc::as_ptr(&next.0), memory, "taken over");
-        assert_eq!((next.request_id(), next.correlation_id(), next.trace()), (None, None, None));
-        assert!(next.baggage().is_none() && next.principal().is_none() && next.client_addr().is_none());
-        assert!(next.route().is_none() && next.route_name() == "_OTHER" && !next.is_retry());
-        assert_eq!((next.deadline(), next.protocol()), (None, Protocol::Http));
-        assert_eq!(next.0.finished.load(Relaxed), 0);
-        assert!(!next.event().is_enabled() && next.event().read(<[_]>::is_empty));
-        assert!(next.set_request_id(owned()), "and all of it can be set again");
-    }
-
-    #[test]
-    fn log_05_debug_shows_neither_the_caller_nor_its_address() {
-        let context = RequestContext::of(&mut Request::new(()));
-        let caller = Principal::user("ada@example.com").tenant("acme").roles(["admin"]).credential_id("k-1");
-        context.set_principal(caller.build());
-        context.set_client_addr(ClientAddr::new([192, 0, 2, 7].into()));
-        context.set_request_id(RequestId::new("r-1").unwrap());
-        let shown = format!("{context:?}");
-        assert!(shown.contains("r-1"), "{shown}");
-        for private in ["ada", "acme", "admin", "k-1", "192.0.2.7"] {
-            assert!(!shown.contains(private), "{private} in {shown}");
-        }
-    }
-
-    #[test]
-    fn a_context_that_is_kept_is_small() {
-        let facts = 8 * size_of::<(&'static str, crate::Fact)>();
-        assert!(size_of::<Inner>() + facts <= 1024, "{} and {facts}", size_of::<Inner>());
-    }
-
-    #[test]
-    fn a_thread_keeps_no_more_than_a_few_contexts_and_each_for_one_request() {
-        let contexts = || (0..40).map(|_| RequestContext::of(&mut Request::new(()))).collect::<Vec<_>>();
-        let pointers = |contexts: &[RequestContext]| {
-            contexts.iter().map(|context| Arc::as_ptr(&context.0)).collect::<std::collections::HashSet<_>>()
-        };
-        for _ in 0..3 {
-            let held = contexts();
-            assert_eq!(pointers(&held).len(), 40);
-            drop(held);
-            assert_eq!(spare::count(), 16);
-        }
-        // One that another thread drops is kept there, and goes with that thread.
-        let last = contexts();
-        assert_eq!(spare::count(), 0);
-        std::thread::spawn(move || {
-            drop(last);
-            assert_eq!(spare::count(), 16);
-        })
-        .join()
-        .unwrap();
-        assert_eq!(spare::count(), 0);
-    }
-
-    #[test]
-    fn cid_01_a_request_without_a_correlation_id_is_its_own_workflow() {
-        let context = RequestContext::of(&mut Request::new(()));
-        assert_eq!(context.correlation_id(), None);
-        context.set_request_id(RequestId::new("r-1").unwrap());
-        assert_eq!(context.correlation_id().unwrap().as_str(), "r-1");
-        assert!(context.set_correlation_id(CorrelationId::new("w-1").unwrap()));
-        assert_eq!(context.correlation_id().unwrap().as_str(), "w-1");
-        assert_eq!(context.request_id().unwrap().as_str(), "r-1");
-    }
-
-    #[test]
-    fn rt_12_a_call_that_was_attempted_before_is_known_as_a_retry() {
-        let context = |content_type: &str, attempts: Option<&str>| {
-            let mut request = Request::post("/a.B/C").header("content-type", content_type);
-            if let Some(attempts) = attempts {
-                request = request.header("grpc-previous-rpc-attempts", attempts);
-            }
-            RequestContext::of(&mut request.body(()).unwrap())
-        };
-        for (content_type, attempts, expected) in [
-            ("application/grpc", None, false),
-            ("application/grpc", Some("0"), false),
-            ("application/grpc", Some("1"), true),
-            ("application/json", Some("1"), false),
-        ] {
-            assert_eq!(context(content_type, attempts).is_retry(), expected, "{content_type} {attempts:?}");
-        }
-        let noted = context("application/json", None);
-        noted.set_retry();
-        assert!(noted.is_retry());
-    }
-
-    #[test]
-    fn the_deadline_only_gets_earlier() {
-        let context = RequestContext::of(&mut Request::new(()));
-        let now = Clock::system().now();
-        let at = |secs| Deadline::at(now + Duration::from_secs(secs));
-        for (set, expected) in [(5, 5), (9, 5), (2, 2)] {
-            context.tighten_deadline(at(set));
-            assert_eq!(context.deadline(), Some(at(expected)));
-        }
-    }
-
-    #[test]
-    fn lay_07_an_injected_clock_is_never_cached() {
-        let context = RequestContext::of(&mut Request::new(()));
-        let manual = ManualClock::new();
-        let clock = Clock::from(manual.clone());
-        let first = context.arrived(&clock);
-        manual.advance(Duration::from_secs(1));
-        assert_eq!(context.arrived(&clock) - first, 1_000_000_000);
-        let system = Clock::system();
-        assert_eq!(context.arrived(&system), context.arrived(&system), "one reading for all layers");
-        assert_eq!(context.finished(&system), context.finished(&system), "and one for all observers");
     }
 }
