@@ -28,6 +28,12 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// The id of the caller's credential, if it has one, which need not be copied.
+    #[inline]
+    pub fn credential_id(caller: &Principal) -> Option<Self> {
+        caller.has_credential_id().then(|| Self::CredentialId(caller.clone()))
+    }
+
     /// What a text says.
     #[inline]
     fn text(&self) -> Option<&str> {

@@ -15,6 +15,7 @@ mod future;
 mod grpc;
 pub mod grpc_timeout;
 pub mod key;
+mod method;
 mod normalize;
 mod observe;
 mod optional;
@@ -44,7 +45,8 @@ pub use self::{
     connect::{insert_peer_addr, peer_addr},
     context::{
         Baggage, BaggageError, BaggageMember, ClientAddr, CorrelationId, Deadline, IdError, MatchedRoute,
-        Principal, PrincipalBuilder, PrincipalKind, RequestContext, RequestId, SpanId, TraceContext, TraceId,
+        NoteOwner, Principal, PrincipalBuilder, PrincipalKind, RequestContext, RequestId, SpanId,
+        TraceContext, TraceId,
     },
     event::{EventFacts, Fact, RequestEvent},
     excerpt::excerpt,
@@ -52,6 +54,7 @@ pub use self::{
     fault::Fault,
     future::ResponseFuture,
     grpc::GrpcCode,
+    method::MethodName,
     normalize::{Normalize, NormalizeFuture, NormalizeLayer},
     observe::{
         BodyEnd, BodyObserver, BodyReport, GrpcWebStatus, HeadSeen, ObservedBody, ObservedFuture, Observer,

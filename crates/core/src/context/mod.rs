@@ -4,8 +4,10 @@ mod addr;
 mod baggage;
 mod deadline;
 mod id;
+mod note;
 mod principal;
 mod route;
+mod set_once;
 mod spare;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,7 @@ mod trace;
 use std::{
     fmt, mem,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, PoisonError,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
@@ -25,11 +27,13 @@ use std::{
 use http::{Extensions, Method, Request, Version};
 use triomphe::Arc;
 
+use self::set_once::SetOnce;
 pub use self::{
     addr::ClientAddr,
     baggage::{Baggage, BaggageError, BaggageMember},
     deadline::Deadline,
     id::{CorrelationId, IdError, RequestId},
+    note::NoteOwner,
     principal::{Principal, PrincipalBuilder, PrincipalKind},
     route::MatchedRoute,
     trace::{SpanId, TraceContext, TraceId},
@@ -60,13 +64,13 @@ struct Inner {
     head: bool,
     http1: bool,
     retry: AtomicBool,
-    request_id: OnceLock<RequestId>,
-    correlation_id: OnceLock<CorrelationId>,
-    trace: OnceLock<TraceContext>,
-    baggage: OnceLock<Baggage>,
-    principal: OnceLock<Principal>,
-    client_addr: OnceLock<ClientAddr>,
-    route: OnceLock<MatchedRoute>,
+    request_id: SetOnce<RequestId>,
+    correlation_id: SetOnce<CorrelationId>,
+    trace: SetOnce<TraceContext>,
+    baggage: SetOnce<Baggage>,
+    principal: SetOnce<Principal>,
+    client_addr: SetOnce<ClientAddr>,
+    route: SetOnce<MatchedRoute>,
     /// There was none when it was looked for. It is not noted in `route`, since a router further in may tell one.
     unrouted: AtomicBool,
     deadline: Mutex<Option<Deadline>>,
@@ -103,13 +107,13 @@ impl Inner {
             event,
         } = self;
         // Where nothing was set, a look is enough: to write a new one over it all takes longer.
-        empty(request_id);
-        empty(correlation_id);
-        empty(trace);
-        empty(baggage);
-        empty(principal);
-        empty(client_addr);
-        empty(route);
+        request_id.clear();
+        correlation_id.clear();
+        trace.clear();
+        baggage.clear();
+        principal.clear();
+        client_addr.clear();
+        route.clear();
         *retry.get_mut() = false;
         *unrouted.get_mut() = false;
         if mem::take(is_bounded.get_mut()) {
@@ -117,19 +121,6 @@ impl Inner {
         }
         *finished.get_mut() = 0;
         event.clear();
-    }
-}
-
-/// Drops what was set, if something was.
-#[inline(always)]
-fn empty<T>(cell: &mut OnceLock<T>) {
-    /// Apart, so that a context in which little was set pays for little.
-    #[inline(never)]
-    fn renew<T>(cell: &mut OnceLock<T>) {
-        *cell = OnceLock::new();
-    }
-    if cell.get().is_some() {
-        renew(cell);
     }
 }
 
@@ -217,7 +208,7 @@ impl RequestContext {
 
     /// Sets the id of this request; false if it was set before.
     pub fn set_request_id(&self, id: RequestId) -> bool {
-        self.0.request_id.set(id).is_ok()
+        self.0.request_id.set(id)
     }
 
     /// The id of the workflow this request belongs to: the request's own id if none was set.
@@ -227,7 +218,7 @@ impl RequestContext {
 
     /// Sets the id of the workflow; false if it was set before.
     pub fn set_correlation_id(&self, id: CorrelationId) -> bool {
-        self.0.correlation_id.set(id).is_ok()
+        self.0.correlation_id.set(id)
     }
 
     /// This service's place in the distributed trace.
@@ -237,7 +228,7 @@ impl RequestContext {
 
     /// Sets the place in the trace; false if it was set before.
     pub fn set_trace(&self, trace: TraceContext) -> bool {
-        self.0.trace.set(trace).is_ok()
+        self.0.trace.set(trace)
     }
 
     /// What the caller sent along for all services of its request.
@@ -247,7 +238,7 @@ impl RequestContext {
 
     /// Sets the baggage; false if it was set before.
     pub fn set_baggage(&self, baggage: Baggage) -> bool {
-        self.0.baggage.set(baggage).is_ok()
+        self.0.baggage.set(baggage)
     }
 
     /// The authenticated caller.
@@ -258,7 +249,7 @@ impl RequestContext {
 
     /// Sets the authenticated caller; false if one was set before, who then stays.
     pub fn set_principal(&self, principal: Principal) -> bool {
-        self.0.principal.set(principal).is_ok()
+        self.0.principal.set(principal)
     }
 
     /// Where the request came from.
@@ -269,7 +260,7 @@ impl RequestContext {
 
     /// Sets where the request came from; false if it was set before.
     pub fn set_client_addr(&self, addr: ClientAddr) -> bool {
-        self.0.client_addr.set(addr).is_ok()
+        self.0.client_addr.set(addr)
     }
 
     /// The route template or gRPC method, if a layer that could see it noted it.
@@ -288,26 +279,31 @@ impl RequestContext {
     /// Sets the route, for a layer that knows the service's paths; false if a router told it, or another layer. It
     /// takes the place of a reading that found none.
     pub fn set_route(&self, route: MatchedRoute) -> bool {
-        self.0.route.set(route).is_ok()
+        self.0.route.set(route)
     }
 
     /// The route of `request`, whose context this is: the first that is found, noted for those who only have the context.
     /// A layer around a router finds none, and those within it do.
-    #[inline]
+    // Most requests have one already, or have none for sure.
+    #[inline(always)]
     pub fn route_of<B>(&self, request: &Request<B>) -> &MatchedRoute {
         if let Some(known) = self.0.route.get() {
             return known;
         }
         // Where only the context itself is, nobody left a route.
-        let is_alone = request.extensions().len() <= 1 && !self.0.protocol.is_grpc();
-        let found = if is_alone { None } else { MatchedRoute::found(self.0.protocol, request) };
-        match found {
-            Some(route) => self.0.route.get_or_init(|| route),
-            None => {
-                self.0.unrouted.store(true, Relaxed);
-                MatchedRoute::none()
-            }
+        if request.extensions().len() <= 1 && !self.0.protocol.is_grpc() {
+            return self.unrouted();
         }
+        match MatchedRoute::found(self.0.protocol, request) {
+            Some(route) => self.0.route.get_or_set(route),
+            None => self.unrouted(),
+        }
+    }
+
+    #[inline]
+    fn unrouted(&self) -> &MatchedRoute {
+        self.0.unrouted.store(true, Relaxed);
+        MatchedRoute::none()
     }
 
     /// When the request must be done.

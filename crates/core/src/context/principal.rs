@@ -6,6 +6,8 @@ use std::{
     time::SystemTime,
 };
 
+use super::note::{Note, NoteOwner};
+
 /// The authenticated caller, however it proved itself.
 ///
 /// Identity is (issuer, subject) plus kind: a user and a service that happen to share a name stay apart.
@@ -35,6 +37,8 @@ struct Inner {
     auth_scheme: Option<&'static str>,
     expires_at: Option<SystemTime>,
     fingerprint: OnceLock<u128>,
+    is_plain: bool,
+    note: Note,
 }
 
 /// The secret under which callers are hashed.
@@ -160,10 +164,37 @@ impl Principal {
         self.0.read_some(self.0.credential_id.as_ref())
     }
 
+    /// Whether there is one, without a look at it.
+    #[inline]
+    pub(crate) fn has_credential_id(&self) -> bool {
+        self.0.credential_id.is_some()
+    }
+
     /// The HTTP authentication scheme of the credential, as in `WWW-Authenticate`: `Bearer` for a token. What a
     /// layer challenges with that finds a right missing. `None` where the layer that authenticated did not say.
     pub fn auth_scheme(&self) -> Option<&'static str> {
         self.0.auth_scheme
+    }
+
+    /// The most bytes of a [note](Self::noted).
+    pub const MAX_NOTE: usize = 512;
+
+    /// What `make` makes of this caller, made once for its `owner` and then known to all clones: how a log writes it, say,
+    /// which would be worked out for each request else.
+    ///
+    /// `None` at the first time, since many a caller is made for one request; where the note of another owner has taken
+    /// the one place there is; and where it is longer than [`MAX_NOTE`](Self::MAX_NOTE). Then do without.
+    #[inline]
+    pub fn noted(&self, owner: NoteOwner, make: impl FnOnce() -> Vec<u8>) -> Option<&[u8]> {
+        self.0.note.get(owner, Self::MAX_NOTE, make)
+    }
+
+    /// Whether subject, issuer and credential id are short (at most 256 bytes each) and of printable ASCII without quotation
+    /// marks and backslashes. Most formats take such texts as they are, JSON among them, and need not look at them for each
+    /// request.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.0.is_plain
     }
 
     /// When the credential ceases to work. No decision about the caller may be remembered for longer.
@@ -269,6 +300,8 @@ impl PrincipalBuilder {
             auth_scheme: None,
             expires_at: None,
             fingerprint: OnceLock::new(),
+            is_plain: false,
+            note: Note::default(),
         })
     }
 
@@ -328,6 +361,14 @@ impl PrincipalBuilder {
         self
     }
 
+    /// Whether subject, issuer and credential id are short (at most 256 bytes each) and of printable ASCII without quotation
+    /// marks and backslashes. Most formats take such texts as they are, JSON among them, and need not look at them for each
+    /// request.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.0.is_plain
+    }
+
     /// When the credential ceases to work.
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.0.expires_at = Some(time);
@@ -336,9 +377,18 @@ impl PrincipalBuilder {
 
     /// The principal.
     #[must_use]
-    pub fn build(self) -> Principal {
+    pub fn build(mut self) -> Principal {
+        let inner = &self.0;
+        let texts = [Some(&inner.subject), inner.issuer.as_ref(), inner.credential_id.as_ref()];
+        let is_plain = texts.into_iter().flatten().all(|part| is_plain(inner.read(part)));
+        self.0.is_plain = is_plain;
         Principal(Arc::new(self.0))
     }
+}
+
+/// Whether a text is what [`Principal::is_plain`] says.
+fn is_plain(text: &str) -> bool {
+    text.len() <= 256 && text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 #[cfg(test)]
@@ -360,6 +410,23 @@ mod tests {
         assert!(one.scopes().eq(["a", "b"]) && one.has_scope("a") && !one.has_scope("admin"));
         let hashes = RandomState::new();
         assert_eq!(hashes.hash_one(&one), hashes.hash_one(&other));
+    }
+
+    #[test]
+    fn a_principal_is_plain_if_all_that_a_log_says_of_it_is() {
+        let plain =
+            || Principal::user("auth0|a@b.example").issuer("https://id.example/~a").credential_id("#1");
+        assert!(plain().build().is_plain() && Principal::user("").build().is_plain());
+        assert!(
+            plain().scopes(["\"é"]).roles(["\n"]).tenant("é").tier("é").build().is_plain(),
+            "no log says these"
+        );
+        for odd in ["a\"b", "a\\b", "a\nb", "\u{7f}", "é", "\0", &"x".repeat(257)] {
+            assert!(!Principal::user(odd).build().is_plain(), "{odd:?}");
+            assert!(!plain().issuer(odd).build().is_plain(), "{odd:?}");
+            assert!(!plain().credential_id(odd).build().is_plain(), "{odd:?}");
+        }
+        assert!(Principal::user("x".repeat(256)).build().is_plain());
     }
 
     #[test]

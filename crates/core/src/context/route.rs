@@ -46,8 +46,8 @@ impl MatchedRoute {
         &NONE
     }
 
-    /// The route of a request whose protocol is known, if it has one.
-    #[inline]
+    /// The route of a request whose protocol is known, if it has one. Apart, so that the look before it is part of the caller.
+    #[inline(never)]
     pub(crate) fn found<B>(protocol: Protocol, request: &Request<B>) -> Option<Self> {
         let extensions = request.extensions();
         if let Some(route) = extensions.get::<Self>() {
