@@ -1,13 +1,13 @@
 use std::{fmt, sync::Arc};
 
-use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Place, RequestContext};
+use bartizan_core::{Ending, GrpcCode, MatchedRoute, MethodName, Observer, Outcome, Place, RequestContext};
 use http::Request;
 use metrics::{Histogram, Recorder};
 
 use crate::{
     handles::Handles,
     layer::Shared,
-    series::{HttpSeries, MethodLabel, RpcSeries},
+    series::{HttpSeries, RpcSeries},
     telemetry::OTHER,
 };
 
@@ -22,7 +22,7 @@ pub struct Call {
     /// Where the gauge is that counts the request: it goes down where it went up.
     place: Option<Place>,
     context: RequestContext,
-    method: MethodLabel,
+    method: MethodName,
     /// By the clock's nanoseconds.
     started: u64,
     settled: bool,
@@ -35,7 +35,7 @@ impl Call {
         context.route_of(request);
         let place = shared.handles.place(Handles::new);
         let call = Self {
-            method: MethodLabel::of(request.method()),
+            method: MethodName::of(request.method()),
             started: context.arrived(&shared.clock),
             shared,
             place,

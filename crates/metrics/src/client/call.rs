@@ -1,13 +1,12 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Ending, GrpcCode, MatchedRoute, Observer, Outcome, Protocol, Reason};
+use bartizan_core::{Ending, GrpcCode, MatchedRoute, MethodName, Observer, Outcome, Protocol, Reason};
 use http::{Request, StatusCode};
 
 use super::{
     layer::Shared,
     series::{Handles, HttpSeries, RpcSeries},
 };
-use crate::series::MethodLabel;
 
 /// One outgoing request or call that is being measured, or passes unmeasured.
 ///
@@ -24,7 +23,7 @@ struct Running {
 }
 
 enum What {
-    Http(MethodLabel),
+    Http(MethodName),
     Grpc(MatchedRoute),
 }
 
@@ -44,7 +43,7 @@ impl OutgoingCall {
         let what = if Protocol::of(request).is_grpc() {
             What::Grpc(MatchedRoute::of(request))
         } else {
-            What::Http(MethodLabel::of(request.method()))
+            What::Http(MethodName::of(request.method()))
         };
         Self(Some(Running { started: shared.clock.nanos(), shared: Arc::clone(shared), what }))
     }

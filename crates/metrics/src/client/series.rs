@@ -1,13 +1,13 @@
 //! The series of one upstream, each resolved once.
 
-use bartizan_core::{Ending, GrpcCode, Reason};
+use bartizan_core::{Ending, GrpcCode, MethodName, Reason};
 use http::StatusCode;
 use metrics::{Key, Label, Recorder};
 
 use super::call::End;
 use crate::{
     handles::Histograms,
-    series::{MethodLabel, number_of},
+    series::number_of,
     telemetry::{self, METADATA, label},
 };
 
@@ -51,7 +51,7 @@ impl Handles {
 /// A series of `http_client_request_duration_seconds`, apart from the upstream's name.
 #[derive(Clone, Copy)]
 pub(super) struct HttpSeries {
-    pub(super) method: MethodLabel,
+    pub(super) method: MethodName,
     pub(super) end: End,
 }
 
@@ -59,7 +59,7 @@ impl HttpSeries {
     /// The series as a number: reason, ending, method and status side by side.
     fn variant(self) -> u32 {
         let status = self.end.status.map_or(0, |status| u32::from(status.as_u16()));
-        self.end.number() << 16 | self.method.number() << 12 | status
+        self.end.number() << 16 | u32::from(self.method.number()) << 12 | status
     }
 
     fn labels(self, name: &str) -> Vec<Label> {

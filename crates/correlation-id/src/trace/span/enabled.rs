@@ -3,8 +3,8 @@
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use bartizan_core::{
-    Classify, Ending, GrpcCode, MatchedRoute, Outcome, RequestContext, ServerClassifier, TraceContext,
-    Verdict, excerpt, peer_addr,
+    Classify, Ending, GrpcCode, MatchedRoute, MethodName, Outcome, RequestContext, ServerClassifier,
+    TraceContext, Verdict, excerpt, peer_addr,
 };
 use http::{HeaderMap, Method, Request, Version, header, uri::Authority};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -221,19 +221,9 @@ fn span_name(method: Option<&'static str>, route: Option<&str>) -> Cow<'static, 
 
 /// A standard method; for any other `_OTHER` and what the caller wrote.
 fn method(method: &Method) -> (&'static str, Option<Cow<'_, str>>) {
-    let known = match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::CONNECT => "CONNECT",
-        Method::OPTIONS => "OPTIONS",
-        Method::TRACE => "TRACE",
-        Method::PATCH => "PATCH",
-        _ => return ("_OTHER", Some(excerpt(method.as_str()))),
-    };
-    (known, None)
+    let known = MethodName::of(method);
+    let original = (known == MethodName::OTHER).then(|| excerpt(method.as_str()));
+    (known.as_str(), original)
 }
 
 /// What is no printable ASCII is percent-encoded: `http` lets any UTF-8 through, and so line ends of its own.
