@@ -40,10 +40,10 @@ pub enum FieldSet {
 /// The names in which the sets differ, ready to be written.
 pub(crate) trait Names {
     const TIMESTAMP: &'static str;
+    /// What stands between the text of the timestamp and that of the message, by how much the line matters.
     const INFO: &'static str;
     const WARN: &'static str;
     const ERROR: &'static str;
-    const MESSAGE: &'static str;
     /// A member of its own that the convention asks for.
     const EXTRA: Option<&'static str>;
     const REQUEST_ID: &'static str;
@@ -62,10 +62,9 @@ pub(crate) struct Otel;
 
 impl Names for Otel {
     const TIMESTAMP: &'static str = "{\"timestamp\":\"";
-    const INFO: &'static str = key!("severity_text": "INFO");
-    const WARN: &'static str = key!("severity_text": "WARN");
-    const ERROR: &'static str = key!("severity_text": "ERROR");
-    const MESSAGE: &'static str = key!("body": text);
+    const INFO: &'static str = "\",\"severity_text\":\"INFO\",\"body\":\"";
+    const WARN: &'static str = "\",\"severity_text\":\"WARN\",\"body\":\"";
+    const ERROR: &'static str = "\",\"severity_text\":\"ERROR\",\"body\":\"";
     const EXTRA: Option<&'static str> = None;
     const REQUEST_ID: &'static str = key!("request_id": text);
     const TRACE_ID: &'static str = key!("trace_id": text);
@@ -89,10 +88,9 @@ pub(crate) struct Ecs;
 
 impl Names for Ecs {
     const TIMESTAMP: &'static str = "{\"@timestamp\":\"";
-    const INFO: &'static str = key!("log.level": "info");
-    const WARN: &'static str = key!("log.level": "warn");
-    const ERROR: &'static str = key!("log.level": "error");
-    const MESSAGE: &'static str = key!("message": text);
+    const INFO: &'static str = "\",\"log.level\":\"info\",\"message\":\"";
+    const WARN: &'static str = "\",\"log.level\":\"warn\",\"message\":\"";
+    const ERROR: &'static str = "\",\"log.level\":\"error\",\"message\":\"";
     const EXTRA: Option<&'static str> = Some(key!("ecs.version": "8.17.0"));
     const REQUEST_ID: &'static str = key!("http.request.id": text);
     const TRACE_ID: &'static str = key!("trace.id": text);

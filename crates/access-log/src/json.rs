@@ -2,6 +2,8 @@
 
 use wide::u8x16;
 
+use crate::{digits::three, memo::Memo};
+
 /// The longest line, its line feed included.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
 
@@ -26,12 +28,16 @@ pub(crate) use key;
 const TRUNCATED: &[u8] = b",\"truncated\":true";
 const CLOSE: &[u8] = b"}\n";
 
-/// What members may fill.
-const ROOM: usize = MAX_LINE - TRUNCATED.len() - CLOSE.len();
+/// More than the members of a bounded size take, all together: they are always there, and nobody counts how much they take.
+const BOUNDED: usize = 4096;
+
+/// What all other members may fill.
+const ROOM: usize = MAX_LINE - BOUNDED - TRUNCATED.len() - CLOSE.len();
 
 /// A JSON object under construction, at the end of a buffer.
 ///
-/// A member that does not fit is left out as a whole, so that the line is valid at every length.
+/// A member that does not fit is left out as a whole, so that the line is valid at every length: of those that may be long.
+/// Those of a bounded size, together less than [`BOUNDED`], always fit.
 pub(crate) struct JsonLine<'a> {
     buffer: &'a mut Vec<u8>,
     start: usize,
@@ -42,27 +48,49 @@ pub(crate) struct JsonLine<'a> {
 pub(crate) struct Value<'a>(&'a mut Vec<u8>);
 
 impl<'a> JsonLine<'a> {
-    /// Begins with the first member, whose `opening` is `{"name":"`, and whose text needs no escaping.
+    /// Begins with the first member, whose `opening` is `{"name":"`, and whose text needs no escaping, up to a message.
+    /// `further` is what stands between the two texts: the end of the first, members that are known as a whole, a key.
     #[inline(always)]
     pub(crate) fn begin(
         buffer: &'a mut Vec<u8>,
         opening: &'static str,
         write: impl FnOnce(&mut Vec<u8>),
+        further: &'static str,
     ) -> Self {
         let start = buffer.len();
         buffer.extend_from_slice(opening.as_bytes());
         write(buffer);
-        buffer.push(b'"');
+        buffer.extend_from_slice(further.as_bytes());
         Self { buffer, start, truncated: false }
     }
 
-    /// Writes a member that is no text; `key` is made by [`key!`].
+    /// Members that will be part of lines.
+    pub(crate) fn part(buffer: &'a mut Vec<u8>) -> Self {
+        Self { start: buffer.len(), buffer, truncated: false }
+    }
+
+    /// Writes members that were written as a [part](Self::part), of a bounded size.
+    #[inline(always)]
+    pub(crate) fn members(&mut self, members: &[u8]) {
+        self.buffer.extend_from_slice(members);
+    }
+
+    /// Writes the message and ends it: any text between two short ones that need no escaping, the second by `last`.
+    // At the start of a line there is room for it.
+    #[inline(always)]
+    pub(crate) fn message(&mut self, first: &str, text: &str, last: impl FnOnce(&mut Vec<u8>)) {
+        self.buffer.extend_from_slice(first.as_bytes());
+        self.buffer.push(b' ');
+        self.escape(text);
+        last(self.buffer);
+        self.buffer.push(b'"');
+    }
+
+    /// Writes a member of a bounded size that is no text; `key` is made by [`key!`].
     #[inline(always)]
     pub(crate) fn member(&mut self, key: &'static str, write: impl FnOnce(Value<'_>)) {
-        let before = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());
         write(Value(self.buffer));
-        self.fit(before);
     }
 
     /// Writes a member that is any text; `key` is made by [`key!`], as that of a text.
@@ -75,71 +103,119 @@ impl<'a> JsonLine<'a> {
         self.fit(before);
     }
 
-    /// The same of a short text that needs no escaping.
+    /// The same of a text that needs no escaping and is short, for sure if `is_plain`.
+    #[inline(always)]
+    pub(crate) fn text_if(&mut self, is_plain: bool, key: &'static str, text: &str) {
+        if is_plain {
+            self.plain(key, text.as_bytes());
+        } else {
+            self.text(key, text);
+        }
+    }
+
+    /// Writes a member of a bounded size whose text needs no escaping.
     #[inline(always)]
     pub(crate) fn plain(&mut self, key: &'static str, text: &[u8]) {
         self.plain_with(key, |buffer| buffer.extend_from_slice(text));
     }
 
-    /// The same of a short text that needs no escaping.
+    /// The same of a text that is made in its place.
     #[inline(always)]
     pub(crate) fn plain_with(&mut self, key: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
-        let before = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());
         write(self.buffer);
         self.buffer.push(b'"');
-        self.fit(before);
-    }
-
-    /// The same of any text between two that need no escaping.
-    #[inline(always)]
-    pub(crate) fn phrase(&mut self, key: &'static str, first: &str, text: &str, last: &str) {
-        let before = self.buffer.len();
-        self.buffer.extend_from_slice(key.as_bytes());
-        self.buffer.extend_from_slice(first.as_bytes());
-        self.buffer.push(b' ');
-        self.escape(text);
-        self.buffer.push(b' ');
-        self.buffer.extend_from_slice(last.as_bytes());
-        self.buffer.push(b'"');
-        self.fit(before);
     }
 
     /// Writes a member that is known as a whole; made by [`key!`].
     #[inline(always)]
     pub(crate) fn constant(&mut self, member: &'static str) {
-        let before = self.buffer.len();
         self.buffer.extend_from_slice(member.as_bytes());
+    }
+
+    /// Writes a member whose name stands in the program. `prefix` is asked for what is to stand in front of the name, and
+    /// needs no escaping.
+    #[inline(always)]
+    pub(crate) fn fact(
+        &mut self,
+        memo: &mut Memo,
+        prefix: impl FnOnce() -> &'static str,
+        name: &'static str,
+        write: impl FnOnce(&mut Self),
+    ) {
+        let before = self.buffer.len();
+        match memo.find((name, "")) {
+            Some(known) => known.push_to(self.buffer),
+            None => self.name_anew(memo, prefix(), name),
+        }
+        write(self);
         self.fit(before);
     }
 
-    /// Writes a member that is no text and whose key is any text, with something in front of it that needs no escaping.
-    pub(crate) fn member_named(&mut self, prefix: &str, key: &str, write: impl FnOnce(Value<'_>)) {
+    /// The same of one whose value stands there too.
+    #[inline(always)]
+    pub(crate) fn static_fact(
+        &mut self,
+        memo: &mut Memo,
+        prefix: impl FnOnce() -> &'static str,
+        name: &'static str,
+        text: &'static str,
+    ) {
         let before = self.buffer.len();
-        self.name(prefix, key);
+        match memo.find((name, text)) {
+            // Nothing, that is, would be taken for a name alone.
+            Some(known) if !text.is_empty() => known.push_to(self.buffer),
+            _ => self.text_anew(memo, prefix(), name, text),
+        }
+        self.fit(before);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn name_anew(&mut self, memo: &mut Memo, prefix: &str, name: &'static str) {
+        let before = self.buffer.len();
+        self.name(prefix, name);
+        memo.keep((name, ""), &self.buffer[before..]);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn text_anew(&mut self, memo: &mut Memo, prefix: &str, name: &'static str, text: &'static str) {
+        let before = self.buffer.len();
+        self.name(prefix, name);
+        self.text_value(text);
+        if !text.is_empty() {
+            memo.keep((name, text), &self.buffer[before..]);
+        }
+    }
+
+    fn name(&mut self, prefix: &str, name: &str) {
+        self.buffer.extend_from_slice(b",\"");
+        self.buffer.extend_from_slice(prefix.as_bytes());
+        self.escape(name);
         self.buffer.extend_from_slice(b"\":");
-        write(Value(self.buffer));
-        self.fit(before);
     }
 
-    /// The same of a member that is any text.
+    /// The value of a member, no text.
     #[inline]
-    pub(crate) fn text_named(&mut self, prefix: &str, key: &str, text: &str) {
-        let before = self.buffer.len();
-        self.name(prefix, key);
-        self.buffer.extend_from_slice(b"\":\"");
+    pub(crate) fn value(&mut self) -> Value<'_> {
+        Value(self.buffer)
+    }
+
+    /// The value of a member: any text.
+    #[inline]
+    pub(crate) fn text_value(&mut self, text: &str) {
+        self.buffer.push(b'"');
         self.escape(text);
         self.buffer.push(b'"');
-        self.fit(before);
     }
 
+    /// The same of one that needs no escaping.
     #[inline]
-    fn name(&mut self, prefix: &str, key: &str) {
-        self.buffer.extend_from_slice(b",\"");
-        if !prefix.is_empty() {
-            self.buffer.extend_from_slice(prefix.as_bytes());
-        }
-        self.escape(key);
+    pub(crate) fn plain_value(&mut self, text: &str) {
+        self.buffer.push(b'"');
+        self.buffer.extend_from_slice(text.as_bytes());
+        self.buffer.push(b'"');
     }
 
     /// Takes back what was written from `before` on if it is too much.
@@ -234,14 +310,15 @@ impl Value<'_> {
     #[inline]
     pub(crate) fn thousandths(self, number: u64) {
         self.0.extend_from_slice(itoa::Buffer::new().format(number / 1000).as_bytes());
-        self.0.extend_from_slice(&[b'.', digit(number / 100), digit(number / 10), digit(number)]);
+        let [a, b, c] = three(number);
+        self.0.extend_from_slice(&[b'.', a, b, c]);
     }
-}
 
-/// The last decimal digit of `number`.
-#[inline]
-pub(crate) fn digit(number: u64) -> u8 {
-    b'0' + (number % 10) as u8
+    /// A number of three digits.
+    #[inline]
+    pub(crate) fn three(self, number: u16) {
+        self.0.extend_from_slice(&three(number.into()));
+    }
 }
 
 /// Appends what `arguments` show.
@@ -317,7 +394,7 @@ mod tests {
 
     fn line(write: impl FnOnce(&mut JsonLine<'_>)) -> String {
         let mut buffer = Vec::new();
-        let mut line = JsonLine::begin(&mut buffer, "{\"start\":\"", |buffer| buffer.push(b'0'));
+        let mut line = JsonLine::begin(&mut buffer, "{\"start\":\"", |buffer| buffer.push(b'0'), "\"");
         write(&mut line);
         line.end();
         String::from_utf8(buffer).unwrap()
@@ -326,7 +403,15 @@ mod tests {
     #[test]
     fn cid_05_no_text_makes_a_second_line_or_a_control_character() {
         bolero::check!().with_type::<(String, String)>().for_each(|(key, text)| {
-            let line = line(|line| line.text_named("", key, text));
+            // The texts of facts are static; a test may leak a few.
+            let (name, value): (&'static str, &'static str) = (key.clone().leak(), text.clone().leak());
+            let mut memo = Memo::default();
+            let mut any = || line(|line| line.fact(&mut memo, || "", name, |line| line.text_value(text)));
+            let [first, again] = [any(), any()];
+            assert_eq!(again, first, "the same when its name is known");
+            let mut fixed = || line(|line| line.static_fact(&mut memo, || "", name, value));
+            assert_eq!([fixed(), fixed()], [&*first; 2], "the same when all of it is");
+            let line = first;
             assert_eq!(line.matches('\n').count(), 1);
             let (one, rest) = line.split_once('\n').unwrap();
             assert_eq!(rest, "");

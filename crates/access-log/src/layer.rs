@@ -1,6 +1,6 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use bartizan_core::{Clock, ServerLayer, phase};
+use bartizan_core::{Clock, NoteOwner, ServerLayer, phase};
 use tower_layer::Layer;
 
 use crate::{AccessLog, FieldSet, LogGuard, LogHandle, hash::HashKey, json::MAX_LINE, log::Log};
@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) clock: Clock,
     pub(crate) fields: FieldSet,
     pub(crate) hash_key: Option<HashKey>,
+    /// Of what is noted on callers, which the settings above decide.
+    pub(crate) owner: NoteOwner,
     pub(crate) path: bool,
     pub(crate) buffer: usize,
 }
@@ -72,6 +74,7 @@ impl AccessLogLayer {
             clock: Clock::system(),
             fields: FieldSet::default(),
             hash_key: None,
+            owner: NoteOwner::new(),
             path: false,
             buffer: Self::DEFAULT_BUFFER,
         };
@@ -96,7 +99,10 @@ impl AccessLogLayer {
         if key.len() < HashKey::MIN {
             return Err(ConfigError::HashKeyTooShort);
         }
-        Ok(self.change(|settings| settings.hash_key = Some(HashKey::new(key))))
+        Ok(self.change(|settings| {
+            settings.hash_key = Some(HashKey::new(key));
+            settings.owner = NoteOwner::new();
+        }))
     }
 
     /// Writes the raw path too, as `url.path`, never the query. Default: not, because paths hold what their

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod digits;
 mod fields;
 mod handle;
 mod hash;
@@ -8,6 +9,7 @@ mod json;
 mod layer;
 mod line;
 mod log;
+mod memo;
 mod record;
 mod service;
 mod severity;

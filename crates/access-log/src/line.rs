@@ -1,16 +1,18 @@
 //! What one line says.
 
-use std::{net::IpAddr, time::Duration};
+use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use bartizan_core::{Ending, Fact, MatchedRoute, Outcome, Principal, Rejection, RequestContext};
 use http::Version;
 
 use crate::{
     FieldSet,
+    digits::three,
     fields::{Ecs, FACT_PREFIX, Names, Otel, is_taken},
     hash::push_hex,
     json::{JsonLine, key, push_display},
     layer::Settings,
+    memo::Memo,
     record::Head,
     severity::Severity,
     timestamp,
@@ -28,24 +30,32 @@ pub(crate) struct Entry<'a> {
     pub(crate) took: Duration,
 }
 
+/// Where a thread puts its lines together, and what it remembers of earlier ones.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) buffer: Vec<u8>,
+    memo: Memo,
+}
+
 impl Entry<'_> {
     /// Appends the line. What identifies the request comes first, so that it is there whatever else does not fit.
-    pub(crate) fn write(&self, buffer: &mut Vec<u8>) {
+    pub(crate) fn write(&self, scratch: &mut Scratch) {
         match self.settings.fields {
-            FieldSet::Otel => self.write_as::<Otel>(buffer),
-            FieldSet::Ecs => self.write_as::<Ecs>(buffer),
+            FieldSet::Otel => self.write_as::<Otel>(scratch),
+            FieldSet::Ecs => self.write_as::<Ecs>(scratch),
         }
     }
 
-    fn write_as<N: Names>(&self, buffer: &mut Vec<u8>) {
-        let mut line = JsonLine::begin(buffer, N::TIMESTAMP, |buffer| timestamp::push(buffer, self.at));
-        line.constant(match self.severity {
+    fn write_as<N: Names>(&self, scratch: &mut Scratch) {
+        let further = match self.severity {
             Severity::Info => N::INFO,
             Severity::Warn => N::WARN,
             Severity::Error => N::ERROR,
-        });
+        };
+        let timestamp = |buffer: &mut Vec<u8>| timestamp::push(buffer, self.at);
+        let mut line = JsonLine::begin(&mut scratch.buffer, N::TIMESTAMP, timestamp, further);
         let route = self.context.route().map_or(MatchedRoute::OTHER, MatchedRoute::as_str);
-        line.phrase(N::MESSAGE, self.head.method, route, self.result());
+        self.message(&mut line, route);
         if let Some(extra) = N::EXTRA {
             line.constant(extra);
         }
@@ -56,7 +66,11 @@ impl Entry<'_> {
             line.plain_with(N::CLIENT, |buffer| push_ip(buffer, addr.ip()));
         }
         if let Some(principal) = self.context.principal() {
-            self.principal(&mut line, principal);
+            let noted = principal.noted(self.settings.owner, || self.note(principal));
+            match noted {
+                Some(members) => line.members(members),
+                None => self.principal(&mut line, principal),
+            }
         }
         if let Some(path) = &self.head.path {
             line.text(key!("url.path": text), path.path());
@@ -64,17 +78,25 @@ impl Entry<'_> {
         if let Some(rejection) = &self.outcome.rejection {
             write_rejection(&mut line, rejection);
         }
-        self.facts(&mut line);
+        self.facts(&mut line, &mut scratch.memo);
         line.end();
     }
 
-    /// What became of it, in a word.
-    fn result(&self) -> &str {
-        match (self.outcome.grpc, &self.outcome.status) {
-            (Some(code), _) => code.as_str(),
-            (None, Some(status)) => status.as_str(),
-            (None, None) => self.outcome.ending.as_str(),
-        }
+    /// `GET /orders/{id} 200`: what was asked for, and what became of it.
+    #[inline]
+    fn message(&self, line: &mut JsonLine<'_>, route: &str) {
+        line.message(self.head.method.as_str(), route, |buffer| {
+            let word = match (self.outcome.grpc, self.outcome.status) {
+                (Some(code), _) => code.as_str(),
+                (None, Some(status)) => {
+                    let [a, b, c] = three(status.as_u16().into());
+                    return buffer.extend_from_slice(&[b' ', a, b, c]);
+                }
+                (None, None) => self.outcome.ending.as_str(),
+            };
+            buffer.push(b' ');
+            buffer.extend_from_slice(word.as_bytes());
+        });
     }
 
     #[inline]
@@ -99,7 +121,7 @@ impl Entry<'_> {
 
     #[inline]
     fn request<N: Names>(&self, line: &mut JsonLine<'_>, route: &str) {
-        line.plain(key!("http.request.method": text), self.head.method.as_bytes());
+        line.plain(key!("http.request.method": text), self.head.method.as_str().as_bytes());
         if self.context.protocol().is_grpc() {
             line.constant(key!("rpc.system.name": "grpc"));
             line.text(key!("rpc.method": text), route);
@@ -114,7 +136,7 @@ impl Entry<'_> {
     #[inline]
     fn response<N: Names>(&self, line: &mut JsonLine<'_>) {
         if let Some(status) = self.outcome.status {
-            line.member(key!("http.response.status_code"), |value| value.unsigned(status.as_u16()));
+            line.member(key!("http.response.status_code"), |value| value.three(status.as_u16()));
         }
         if let Some(code) = self.outcome.grpc {
             line.plain(key!("rpc.status_code": text), code.as_str().as_bytes());
@@ -128,28 +150,35 @@ impl Entry<'_> {
         line.member(N::BYTES, |value| value.unsigned(self.outcome.bytes));
     }
 
-    #[inline]
+    /// The members of a caller, as they are in each of its lines.
+    fn note(&self, principal: &Principal) -> Vec<u8> {
+        let mut members = Vec::new();
+        self.principal(&mut JsonLine::part(&mut members), principal);
+        members
+    }
+
     fn principal(&self, line: &mut JsonLine<'_>, principal: &Principal) {
+        let is_plain = principal.is_plain();
         match &self.settings.hash_key {
             Some(hash) => line.plain_with(key!("user.hash": text), |buffer| {
                 hash.push_hex(buffer, principal.subject());
             }),
-            None => line.text(key!("user.id": text), principal.subject()),
+            None => line.text_if(is_plain, key!("user.id": text), principal.subject()),
         }
         line.plain(key!("principal.kind": text), principal.kind().as_str().as_bytes());
         if let Some(issuer) = principal.issuer() {
-            line.text(key!("principal.issuer": text), issuer);
+            line.text_if(is_plain, key!("principal.issuer": text), issuer);
         }
         if let Some(id) = principal.credential_id() {
-            line.text(key!("principal.credential_id": text), id);
+            line.text_if(is_plain, key!("principal.credential_id": text), id);
         }
     }
 
     #[inline]
-    fn facts(&self, line: &mut JsonLine<'_>) {
+    fn facts(&self, line: &mut JsonLine<'_>, memo: &mut Memo) {
         self.context.event().read(|facts| {
             for (name, fact) in facts {
-                write_fact(line, name, fact);
+                write_fact(line, memo, name, fact);
             }
         });
     }
@@ -166,17 +195,22 @@ fn write_rejection(line: &mut JsonLine<'_>, rejection: &Rejection) {
     }
 }
 
-fn write_fact(line: &mut JsonLine<'_>, name: &str, fact: &Fact) {
-    let prefix = if is_taken(name) { FACT_PREFIX } else { "" };
-    match fact {
-        Fact::Text(fact) => line.text_named(prefix, name, fact),
-        Fact::CredentialId(of) => line.text_named(prefix, name, of.credential_id().unwrap_or_default()),
-        Fact::Bool(fact) => line.member_named(prefix, name, |value| value.bool(*fact)),
-        Fact::Unsigned(fact) => line.member_named(prefix, name, |value| value.unsigned(*fact)),
-        Fact::Float(fact) => line.member_named(prefix, name, |value| value.float(*fact)),
-        // A kind that core adds before this crate knows it.
-        other => line.text_named(prefix, name, &format!("{other:?}")),
+#[inline(always)]
+fn write_fact(line: &mut JsonLine<'_>, memo: &mut Memo, name: &'static str, fact: &Fact) {
+    let prefix = || if is_taken(name) { FACT_PREFIX } else { "" };
+    if let Fact::Text(Cow::Borrowed(text)) = fact {
+        return line.static_fact(memo, prefix, name, text);
     }
+    line.fact(memo, prefix, name, |line| match fact {
+        Fact::Text(text) => line.text_value(text),
+        Fact::CredentialId(of) if of.is_plain() => line.plain_value(of.credential_id().unwrap_or_default()),
+        Fact::CredentialId(of) => line.text_value(of.credential_id().unwrap_or_default()),
+        Fact::Bool(fact) => line.value().bool(*fact),
+        Fact::Unsigned(fact) => line.value().unsigned(*fact),
+        Fact::Float(fact) => line.value().float(*fact),
+        // A kind that core adds before this crate knows it.
+        other => line.text_value(&format!("{other:?}")),
+    });
 }
 
 fn version(version: Version) -> Option<&'static [u8]> {
@@ -225,8 +259,10 @@ const OCTETS: [([u8; 4], usize); 256] = {
 
 #[cfg(test)]
 mod tests {
-    use bartizan_core::{Clock, CorrelationId, Reason, RequestId};
-    use http::{Request, StatusCode};
+    use std::mem;
+
+    use bartizan_core::{Clock, CorrelationId, MethodName, NoteOwner, Reason, RequestId};
+    use http::{Method, Request, StatusCode};
     use serde_json::Value as Json;
 
     use super::*;
@@ -258,6 +294,7 @@ mod tests {
         Unsigned(u64),
         Float(f64),
         Text(String),
+        Static(String),
     }
 
     impl Wild {
@@ -295,6 +332,7 @@ mod tests {
                     WildFact::Unsigned(fact) => context.event().record(name, *fact),
                     WildFact::Float(fact) => context.event().record(name, *fact),
                     WildFact::Text(fact) => context.event().record(name, long(fact)),
+                    WildFact::Static(fact) => context.event().record(name, &*long(fact).leak()),
                 }
             }
             context
@@ -305,6 +343,7 @@ mod tests {
                 clock: Clock::system(),
                 fields: if self.ecs { FieldSet::Ecs } else { FieldSet::Otel },
                 hash_key: self.hashed.then(|| HashKey::new(b"0123456789abcdef")),
+                owner: NoteOwner::new(),
                 path: true,
                 buffer: 0,
             };
@@ -315,8 +354,11 @@ mod tests {
             outcome.status = self.status.and_then(|status| StatusCode::from_u16(status).ok());
             outcome.bytes = self.took;
             outcome.rejection = rejection;
-            let head =
-                Head { method: "GET", version: Version::HTTP_11, path: self.path.parse().ok().map(Box::new) };
+            let head = Head {
+                method: MethodName::of(&Method::GET),
+                version: Version::HTTP_11,
+                path: self.path.parse().ok().map(Box::new),
+            };
             let entry = Entry {
                 settings: &settings,
                 context: &self.context(),
@@ -326,9 +368,15 @@ mod tests {
                 at: Duration::from_nanos(self.took),
                 took: Duration::from_micros(self.took),
             };
-            let mut buffer = Vec::new();
-            entry.write(&mut buffer);
-            buffer
+            let mut scratch = Scratch::default();
+            entry.write(&mut scratch);
+            let line = mem::take(&mut scratch.buffer);
+            for _ in 0..2 {
+                scratch.buffer.clear();
+                entry.write(&mut scratch);
+                assert_eq!(scratch.buffer, line, "the same when its texts, and then its caller, are known");
+            }
+            line
         }
     }
 

@@ -1,13 +1,17 @@
 use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Ending, Observer, Outcome, RequestContext};
-use http::{Method, Request, Version, uri::PathAndQuery};
+use bartizan_core::{Ending, MethodName, Observer, Outcome, RequestContext};
+use http::{Request, Version, uri::PathAndQuery};
 
-use crate::{layer::Shared, line::Entry, severity::Severity};
+use crate::{
+    layer::Shared,
+    line::{Entry, Scratch},
+    severity::Severity,
+};
 
 thread_local! {
-    /// Where lines are put together before they are handed over.
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Where lines are put together before they are handed over; taken while one is.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 /// One request whose line is still to be written.
@@ -25,7 +29,7 @@ pub struct Record {
 
 /// What the line takes from the request head.
 pub(crate) struct Head {
-    pub(crate) method: &'static str,
+    pub(crate) method: MethodName,
     pub(crate) version: Version,
     /// Boxed: it is rarely there, and a record moves with its future.
     pub(crate) path: Option<Box<PathAndQuery>>,
@@ -40,7 +44,7 @@ impl Record {
         let path = if shared.settings.path { request.uri().path_and_query() } else { None };
         Self {
             head: Head {
-                method: method(request.method()),
+                method: MethodName::of(request.method()),
                 version: request.version(),
                 path: path.cloned().map(Box::new),
             },
@@ -65,12 +69,12 @@ impl Record {
             at: settings.clock.since_1970(),
             took: Duration::from_nanos(finished.saturating_sub(self.started)),
         };
-        // While the thread is going away a fresh buffer does as well.
-        let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
-        buffer.clear();
-        entry.write(&mut buffer);
-        self.shared.log.push(&buffer, severity, settings);
-        let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
+        // While the thread is going away a fresh one does as well.
+        let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        scratch.buffer.clear();
+        entry.write(&mut scratch);
+        self.shared.log.push(&scratch.buffer, severity, settings);
+        let _ = SCRATCH.try_with(|place| place.set(Some(scratch)));
     }
 }
 
@@ -92,21 +96,5 @@ impl Drop for Record {
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record").field("context", &self.context).finish_non_exhaustive()
-    }
-}
-
-/// A standard method, or what stands for all others: a method is the caller's text.
-fn method(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::CONNECT => "CONNECT",
-        Method::OPTIONS => "OPTIONS",
-        Method::TRACE => "TRACE",
-        Method::PATCH => "PATCH",
-        _ => "_OTHER",
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::json::{digit, push_display};
+use crate::{digits::three, json::push_display};
 
 /// `2026-01-01T00:00:00`
 const TO_THE_SECOND: usize = 19;
@@ -30,16 +30,8 @@ pub(crate) fn push(buffer: &mut Vec<u8>, since_epoch: Duration) {
     let micros = u64::from(since_epoch.subsec_micros());
     let (upper, lower) = (micros / 1000, micros % 1000);
     buffer.extend_from_slice(&text);
-    buffer.extend_from_slice(&[
-        b'.',
-        digit(upper / 100),
-        digit(upper / 10),
-        digit(upper),
-        digit(lower / 100),
-        digit(lower / 10),
-        digit(lower),
-        b'Z',
-    ]);
+    let ([a, b, c], [d, e, f]) = (three(upper), three(lower));
+    buffer.extend_from_slice(&[b'.', a, b, c, d, e, f, b'Z']);
 }
 
 fn calendar(second: u64) -> [u8; TO_THE_SECOND] {

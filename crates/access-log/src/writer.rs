@@ -122,10 +122,9 @@ impl Sink {
     }
 
     fn write_notice_as<N: Names>(&self, notice: &mut Vec<u8>, dropped: u64) {
-        let mut line =
-            JsonLine::begin(notice, N::TIMESTAMP, |buffer| timestamp::push(buffer, self.clock.since_1970()));
-        line.constant(N::WARN);
-        line.text(N::MESSAGE, "access log lines were dropped");
+        let timestamp = |buffer: &mut Vec<u8>| timestamp::push(buffer, self.clock.since_1970());
+        let mut line = JsonLine::begin(notice, N::TIMESTAMP, timestamp, N::WARN);
+        line.constant("access log lines were dropped\"");
         line.member(key!("access_log.dropped"), |value| value.unsigned(dropped));
         line.end();
     }

@@ -76,7 +76,8 @@ mod tests {
         let (owner, other) = (NoteOwner::new(), NoteOwner::new());
         let caller = Principal::user("ada").build();
         assert_eq!(caller.noted(owner, || unreachable!("it may be the only request")), None);
-        assert_eq!(caller.clone().noted(owner, || b"note".to_vec()), Some(&b"note"[..]));
+        let clone = caller.clone();
+        assert_eq!(clone.noted(owner, || b"note".to_vec()), Some(&b"note"[..]));
         assert_eq!(caller.noted(owner, || unreachable!("it is known")), Some(&b"note"[..]));
         assert_eq!(caller.noted(other, || unreachable!("there is room for one")), None);
     }
