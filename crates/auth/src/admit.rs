@@ -278,7 +278,7 @@ impl<K> Shared<K> {
             return refuse(Failure::Ambiguous);
         }
         key.note_use(now);
-        settings.telemetry.decided(Some(context), Decision::Accepted, id);
+        settings.telemetry.accepted(context, key.principal());
         Ok(settings.identity_header.as_ref().map(|_| key.identity().clone()))
     }
 

@@ -1,6 +1,6 @@
 //! Every metric, event and fact of this crate, by name.
 
-use bartizan_core::{Fact, RequestContext};
+use bartizan_core::{EventFacts, Fact, Principal, RequestContext};
 
 use crate::Failure;
 
@@ -129,14 +129,17 @@ pub(crate) fn key_file_failed(error: &crate::FileKeysError, is_new: bool) {
 #[derive(Clone)]
 pub(crate) struct Telemetry {
     scheme: &'static str,
+    /// Whether the layer decides what a caller may do, and not who it is.
+    is_about_rights: bool,
     #[cfg(feature = "metrics")]
-    counters: std::sync::Arc<metric::Counters>,
+    counters: std::sync::Arc<bartizan_core::PerRecorder<metric::Counters>>,
 }
 
 impl Telemetry {
     pub(crate) fn new(scheme: &'static str) -> Self {
         Self {
             scheme,
+            is_about_rights: matches!(scheme, scheme::REQUIRE | scheme::AUTHORIZE),
             #[cfg(feature = "metrics")]
             counters: std::sync::Arc::default(),
         }
@@ -145,20 +148,36 @@ impl Telemetry {
     /// Counts in `recorder`, whatever recorder is in force.
     #[cfg(feature = "metrics")]
     pub(crate) fn pin(&mut self, recorder: impl metrics::Recorder + Send + Sync + 'static) {
-        self.counters = std::sync::Arc::new(metric::Counters::pinned(recorder));
+        self.counters = std::sync::Arc::new(bartizan_core::PerRecorder::pinned(recorder));
     }
 
     /// A decision, and the public part of the key that it is about.
     #[inline]
     pub(crate) fn decided(&self, context: Option<&RequestContext>, decision: Decision, key_id: Option<&str>) {
         #[cfg(feature = "metrics")]
-        self.counters.increment(self.scheme, decision);
+        self.counters.with(
+            |recorder| metric::Counters::new(recorder, self.scheme),
+            |counters, recorder| counters.decided(recorder, decision),
+        );
         if let Some(context) = context
             && context.event().is_enabled()
         {
             self.record(context, decision, key_id);
         }
-        self.tell(decision, key_id);
+        self.tell(decision, || key_id);
+    }
+
+    /// A credential was accepted, and `caller`, whose it is, is the request's principal now.
+    #[inline]
+    pub(crate) fn accepted(&self, context: &RequestContext, caller: &Principal) {
+        let decision = Decision::Accepted;
+        #[cfg(feature = "metrics")]
+        self.counters
+            .with(|recorder| metric::Counters::new(recorder, self.scheme), |counters, _| counters.accepted());
+        context.event().record_with(|facts| {
+            self.record_credential(facts, decision, Fact::credential_id(caller));
+        });
+        self.tell(decision, || caller.credential_id());
     }
 
     /// What the credentials of the scheme are told apart by: the public part of a key, a token's `jti`.
@@ -173,24 +192,25 @@ impl Telemetry {
             Decision::WouldRefuse(failure) => event.record(fact::WOULD_REFUSE, failure.as_str()),
             _ => {}
         }
-        if matches!(self.scheme, scheme::REQUIRE | scheme::AUTHORIZE) {
+        if self.is_about_rights {
             return; // The authentication layer's scheme, key and outcome stand.
         }
-        event.record_with(|facts| {
-            facts.record(fact::SCHEME, self.scheme);
-            facts.record(fact::OUTCOME, decision.outcome());
-            if let Some(id) = key_id {
-                // A caller that was let pass is known to the context, and its id need not be copied.
-                let known = context.principal().filter(|known| known.credential_id() == Some(id)).cloned();
-                let fact = known.map_or_else(|| Fact::from(id.to_owned()), Fact::CredentialId);
-                facts.record(self.id_name(), fact);
-            }
-        });
+        let id = key_id.map(|id| Fact::from(id.to_owned()));
+        event.record_with(|facts| self.record_credential(facts, decision, id));
+    }
+
+    #[inline]
+    fn record_credential(&self, facts: &mut EventFacts, decision: Decision, id: Option<Fact>) {
+        facts.record(fact::SCHEME, self.scheme);
+        facts.record(fact::OUTCOME, decision.outcome());
+        if let Some(id) = id {
+            facts.record(self.id_name(), id);
+        }
     }
 
     #[cfg(feature = "tracing")]
     #[inline]
-    fn tell(&self, decision: Decision, key_id: Option<&str>) {
+    fn tell<'a>(&self, decision: Decision, key_id: impl Fn() -> Option<&'a str>) {
         // Worked out within the macro: only where somebody listens.
         macro_rules! say {
             ($level:ident, $text:literal) => {
@@ -200,8 +220,8 @@ impl Telemetry {
                     scheme = self.scheme,
                     outcome = decision.outcome(),
                     reason = decision.reason(),
-                    key_id = key_id.filter(|_| self.scheme != scheme::JWT),
-                    token_id = key_id.filter(|_| self.scheme == scheme::JWT),
+                    key_id = key_id().filter(|_| self.scheme != scheme::JWT),
+                    token_id = key_id().filter(|_| self.scheme == scheme::JWT),
                     $text
                 )
             };
@@ -216,139 +236,80 @@ impl Telemetry {
     /// The fixed name that OWASP's logging vocabulary has for what was decided, if it has one.
     #[cfg(feature = "tracing")]
     fn event(&self, decision: Decision) -> Option<&'static str> {
-        let about_rights = matches!(self.scheme, scheme::REQUIRE | scheme::AUTHORIZE);
         match decision {
             Decision::Refused(Failure::WrongRoute) => Some("authz_fail"),
-            Decision::Refused(_) | Decision::WouldRefuse(_) if about_rights => Some("authz_fail"),
+            Decision::Refused(_) | Decision::WouldRefuse(_) if self.is_about_rights => Some("authz_fail"),
             Decision::Refused(_) => Some("authn_fail"),
-            Decision::Accepted if !about_rights => Some("authn_success"),
+            Decision::Accepted if !self.is_about_rights => Some("authn_success"),
             _ => None,
         }
     }
 
     #[cfg(not(feature = "tracing"))]
-    fn tell(&self, _: Decision, _: Option<&str>) {}
+    fn tell<'a>(&self, _: Decision, _: impl Fn() -> Option<&'a str>) {}
 }
 
 #[cfg(feature = "metrics")]
 mod metric {
-    use std::{
-        ptr,
-        sync::{Arc, OnceLock},
-    };
+    use std::sync::OnceLock;
 
-    use arc_swap::ArcSwapOption;
-    use metrics::{Counter, Key, Label, Level, Metadata, Recorder, Unit};
+    use bartizan_core::Series;
+    use metrics::{Counter, Recorder};
 
     use super::{DECISIONS, Decision, Failure, KEY_FILE_RELOADS};
 
-    /// One place per decision: accepted, anonymous, bypassed, then the failures, twice.
-    const PLACES: usize = 3 + 2 * Failure::COUNT;
+    /// One place per decision that is seldom: anonymous, bypassed, then the failures, twice.
+    const PLACES: usize = 2 + 2 * Failure::COUNT;
 
-    fn place(decision: Decision) -> usize {
-        match decision {
-            Decision::Accepted => 0,
-            Decision::Anonymous => 1,
-            Decision::Bypassed => 2,
-            Decision::Refused(failure) => 3 + failure as usize,
-            Decision::WouldRefuse(failure) => 3 + Failure::COUNT + failure as usize,
-        }
-    }
-
-    /// A handle per decision, resolved on its first use for the recorder in force, and again when another one is.
-    #[derive(Default)]
+    /// The counters of one layer in one recorder.
     pub(super) struct Counters {
-        pinned: Option<Box<dyn Recorder + Send + Sync>>,
-        /// For the first recorder met, which most often is the only one: cheaper to read.
-        first: OnceLock<Resolved>,
-        other: ArcSwapOption<Resolved>,
-    }
-
-    struct Resolved {
-        recorder: usize,
-        counters: [OnceLock<Counter>; PLACES],
+        scheme: &'static str,
+        accepted: Counter,
+        /// Each resolved on its first use: most services see few of them.
+        others: [OnceLock<Counter>; PLACES],
     }
 
     impl Counters {
-        pub(super) fn pinned(recorder: impl Recorder + Send + Sync + 'static) -> Self {
-            Self { pinned: Some(Box::new(recorder)), ..Self::default() }
+        pub(super) fn new(recorder: &dyn Recorder, scheme: &'static str) -> Self {
+            Series::new(recorder, module_path!()).describe_counter(
+                DECISIONS,
+                "Decisions over credentials and rights, by scheme, outcome and reason.",
+            );
+            let accepted = resolve(recorder, scheme, Decision::Accepted);
+            Self { scheme, accepted, others: [const { OnceLock::new() }; PLACES] }
         }
 
         #[inline]
-        pub(super) fn increment(&self, scheme: &'static str, decision: Decision) {
-            match &self.pinned {
-                Some(recorder) => self.increment_in(&**recorder, scheme, decision),
-                None => {
-                    metrics::with_recorder(|recorder| self.increment_in(recorder, scheme, decision));
-                }
-            }
+        pub(super) fn accepted(&self) {
+            self.accepted.increment(1);
         }
 
         #[inline]
-        fn increment_in(&self, recorder: &dyn Recorder, scheme: &'static str, decision: Decision) {
-            let address = ptr::from_ref(recorder).addr();
-            let first = self.first.get_or_init(|| Resolved::new(address));
-            if first.recorder == address {
-                return first.increment(recorder, scheme, decision);
-            }
-            self.increment_in_other(recorder, address, scheme, decision);
-        }
-
-        fn increment_in_other(
-            &self,
-            recorder: &dyn Recorder,
-            address: usize,
-            scheme: &'static str,
-            decision: Decision,
-        ) {
-            if let Some(resolved) = &*self.other.load()
-                && resolved.recorder == address
-            {
-                return resolved.increment(recorder, scheme, decision);
-            }
-            let fresh = Resolved::new(address);
-            fresh.increment(recorder, scheme, decision);
-            self.other.store(Some(Arc::new(fresh)));
+        pub(super) fn decided(&self, recorder: &dyn Recorder, decision: Decision) {
+            let place = match decision {
+                Decision::Accepted => return self.accepted(),
+                Decision::Anonymous => 0,
+                Decision::Bypassed => 1,
+                Decision::Refused(failure) => 2 + failure as usize,
+                Decision::WouldRefuse(failure) => 2 + Failure::COUNT + failure as usize,
+            };
+            self.others[place].get_or_init(|| resolve(recorder, self.scheme, decision)).increment(1);
         }
     }
 
-    impl Resolved {
-        fn new(recorder: usize) -> Self {
-            Self { recorder, counters: [const { OnceLock::new() }; PLACES] }
-        }
-
-        fn increment(&self, recorder: &dyn Recorder, scheme: &'static str, decision: Decision) {
-            self.counters[place(decision)].get_or_init(|| resolve(recorder, scheme, decision)).increment(1);
-        }
+    #[cold]
+    fn resolve(recorder: &dyn Recorder, scheme: &'static str, decision: Decision) -> Counter {
+        let labels = [("scheme", scheme), ("outcome", decision.outcome()), ("reason", decision.reason())];
+        Series::new(recorder, module_path!()).counter(DECISIONS, &labels)
     }
 
     /// Rare enough to look the counter up each time.
     pub(super) fn count_key_file_reload(outcome: &'static str) {
         metrics::with_recorder(|recorder| {
-            recorder.describe_counter(
-                KEY_FILE_RELOADS.into(),
-                Some(Unit::Count),
-                "Readings of a key file that had changed, or could not be read, by outcome.".into(),
-            );
-            let labels = vec![Label::from_static_parts("outcome", outcome)];
-            let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-            recorder.register_counter(&Key::from_parts(KEY_FILE_RELOADS, labels), &metadata).increment(1);
+            let series = Series::new(recorder, module_path!());
+            let text = "Readings of a key file that had changed, or could not be read, by outcome.";
+            series.describe_counter(KEY_FILE_RELOADS, text);
+            series.counter(KEY_FILE_RELOADS, &[("outcome", outcome)]).increment(1);
         });
-    }
-
-    #[cold]
-    fn resolve(recorder: &dyn Recorder, scheme: &'static str, decision: Decision) -> Counter {
-        recorder.describe_counter(
-            DECISIONS.into(),
-            Some(Unit::Count),
-            "Decisions over credentials and rights, by scheme, outcome and reason.".into(),
-        );
-        let labels = vec![
-            Label::from_static_parts("scheme", scheme),
-            Label::from_static_parts("outcome", decision.outcome()),
-            Label::from_static_parts("reason", decision.reason()),
-        ];
-        let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-        recorder.register_counter(&Key::from_parts(DECISIONS, labels), &metadata)
     }
 }

@@ -15,9 +15,9 @@ use tower_service::Service;
 
 use super::{
     ClaimsShape, KeySource,
-    service::{Authorization, Offer, Shared},
+    service::{Authorization, Shared},
 };
-use crate::pop::DPOP_NONCE;
+use crate::pop::{DPOP_NONCE, Offer};
 
 pin_project! {
     /// Response future of [`JwtService`](crate::JwtService). While unknown keys are fetched it holds the request and
@@ -140,7 +140,7 @@ where
 #[cold]
 fn offering(mut head: Parts, offer: Offer) -> Parts {
     if let Some(nonce) = offer {
-        head.headers.insert(&DPOP_NONCE, nonce);
+        head.headers.insert(&DPOP_NONCE, *nonce);
     }
     head
 }

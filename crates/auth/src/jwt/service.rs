@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Failure, Presence, Required,
     challenge::Challenges,
-    pop::Possession,
+    pop::{Offer, Possession},
     settings::Settings,
     telemetry::{Decision, scheme},
 };
@@ -103,9 +103,6 @@ impl<K, C> Clone for Shared<K, C> {
 
 /// The value of `Authorization`, and its scheme.
 pub(crate) type Authorization = (HeaderValue, Scheme);
-
-/// A nonce for the next proof, which the response is to carry.
-pub(crate) type Offer = Option<HeaderValue>;
 
 /// A request that is not refused, so far.
 pub(crate) enum Begun<R> {
@@ -274,8 +271,7 @@ impl<K: KeySource, C: ClaimsShape> Shared<K, C> {
     fn let_pass(&self, principal: &Principal, context: &RequestContext) -> bool {
         let is_known = context.set_principal(principal.clone()) || context.principal() == Some(principal);
         if is_known {
-            let telemetry = &self.settings.telemetry;
-            telemetry.decided(Some(context), Decision::Accepted, principal.credential_id());
+            self.settings.telemetry.accepted(context, principal);
         }
         is_known
     }

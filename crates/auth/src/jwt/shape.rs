@@ -110,8 +110,8 @@ pub(super) fn principal(claims: &Claims<'_>, issuer: &str) -> PrincipalBuilder {
 
 /// What a principal is reckoned to take in memory.
 pub(super) fn bytes(principal: &Principal) -> usize {
-    /// All but its texts, and room for those it has most often.
-    const FIXED: usize = 512;
+    /// All but its texts, and room for those it has most often, and for a note.
+    const FIXED: usize = 512 + Principal::MAX_NOTE;
     let lists = || principal.scopes().chain(principal.roles());
     let places = (principal.scopes().len() + principal.roles().len()) * size_of::<std::ops::Range<usize>>();
     let names = [principal.issuer(), principal.tenant(), principal.tier(), principal.credential_id()];

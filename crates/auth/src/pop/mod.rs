@@ -22,5 +22,5 @@ pub(crate) use self::no_dpop::Dpop;
 pub(crate) use self::no_mtls::MutualTls;
 pub(crate) use self::{
     confirmation::{Confirmation, Thumbprint},
-    possession::{DPOP_NONCE, Possession},
+    possession::{DPOP_NONCE, Offer, Possession},
 };

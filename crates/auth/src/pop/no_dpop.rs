@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderValue, Request};
 
-use super::Thumbprint;
+use super::{Offer, Thumbprint};
 use crate::{Failure, settings::Settings};
 
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Dpop {
         _: &[u8],
         _: &Thumbprint,
         _: &Settings,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Offer, Failure> {
         match *self {}
     }
 

@@ -11,6 +11,9 @@ pub(crate) static DPOP: HeaderName = HeaderName::from_static("dpop");
 
 pub(crate) static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
+/// A nonce for the next proof, which the response is to carry. Boxed: few are, and each response would move with the room.
+pub(crate) type Offer = Option<Box<HeaderValue>>;
+
 /// What callers can be asked to prove. Clones share the proofs seen before: one that was used is used up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Possession {
@@ -56,7 +59,7 @@ impl Possession {
         token: &[u8],
         request: &Request<B>,
         settings: &Settings,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Offer, Failure> {
         if *confirmation == Confirmation::default() {
             return if self.is_required || scheme == Scheme::Dpop { Err(Failure::Unbound) } else { Ok(None) };
         }

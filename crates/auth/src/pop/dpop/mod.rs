@@ -14,7 +14,7 @@ use http::{HeaderValue, Request};
 use subtle::ConstantTimeEq;
 
 use self::{address::Address, nonce::Nonces, proof::Proof, replay::Replay};
-use super::{Thumbprint, possession::DPOP};
+use super::{Offer, Thumbprint, possession::DPOP};
 use crate::{Algorithm, Algorithms, ConfigError, Failure, JwtLayer, key::sha256, settings::Settings};
 
 /// How clients prove that they hold the keys of their tokens (DPoP, RFC 9449), for
@@ -129,7 +129,7 @@ impl Dpop {
         token: &[u8],
         key: &Thumbprint,
         settings: &Settings,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Offer, Failure> {
         self.check_at(request, token, key, settings.since_1970(), settings.clock.now())
     }
 
@@ -140,7 +140,7 @@ impl Dpop {
         key: &Thumbprint,
         wall: Duration,
         now: Instant,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Offer, Failure> {
         let mut lines = request.headers().get_all(&DPOP).iter();
         let line = lines.next().ok_or(Failure::MissingProof)?;
         if lines.next().is_some() {

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::super::Offer;
 use crate::{ConfigError, Failure};
 
 /// Time is cut into lifetimes. A nonce is good in the one that it was made in, and in the next.
@@ -41,18 +42,14 @@ impl Nonces {
     }
 
     /// Whether it is a nonce of ours, and good; a newer one if that one soon will not be.
-    pub(super) fn check(
-        &self,
-        presented: Option<&str>,
-        now: Duration,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    pub(super) fn check(&self, presented: Option<&str>, now: Duration) -> Result<Offer, Failure> {
         let presented = presented.ok_or(Failure::NonceWanted)?.as_bytes();
         let period = now.as_secs() / self.lifetime;
         let is_of = |period| bool::from(self.of(period).as_bytes().ct_eq(presented));
         if is_of(period) {
             Ok(None)
         } else if period.checked_sub(1).is_some_and(is_of) {
-            Ok(Some(self.current(now)))
+            Ok(Some(Box::new(self.current(now))))
         } else {
             Err(Failure::NonceWanted)
         }
@@ -87,8 +84,8 @@ mod tests {
         assert_eq!(check(999), Err(Failure::NonceWanted), "of the future");
         assert_eq!(check(1000), Ok(None));
         assert_eq!(check(1099), Ok(None));
-        assert_eq!(check(1100), Ok(Some(second)));
-        assert_eq!(check(1199), Ok(Some(nonces.current(at(1199)))));
+        assert_eq!(check(1100), Ok(Some(Box::new(second))));
+        assert_eq!(check(1199), Ok(Some(Box::new(nonces.current(at(1199))))));
         assert_eq!(check(1200), Err(Failure::NonceWanted));
         let other = Nonces::new(&[8; 32], Duration::from_secs(100)).unwrap();
         assert_eq!(
