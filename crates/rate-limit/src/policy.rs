@@ -3,7 +3,7 @@
 use std::{fmt, slice, sync::Arc};
 
 use bartizan_core::{
-    Clock, Fact, Rejection, RequestContext, RequestEvent,
+    Clock, EventFacts, Fact, Rejection, RequestContext, RequestEvent,
     stripe::{Share, Striped},
 };
 
@@ -186,7 +186,7 @@ impl Shared {
         if let Some(event) = head.context().map(RequestContext::event)
             && event.is_enabled()
         {
-            record(event, &[Ask::of(limit, &note)]);
+            record_passed(event, limit, note);
         }
         Glance::Passed(note)
     }
@@ -317,8 +317,7 @@ fn record(event: &RequestEvent, asks: &[Ask<'_>]) {
     let Some(ask) = tightest else { return };
     let decision = ask.decision();
     event.record_with(|facts| {
-        facts.record("rate_limit.policy", name(ask.limit));
-        facts.record("rate_limit.remaining", decision.remaining());
+        record_decision(facts, ask.limit, decision);
         if let Some(delay) = decision.retry_after() {
             facts.record("rate_limit.retry_after_seconds", delay.as_secs_f64());
         }
@@ -330,6 +329,20 @@ fn record(event: &RequestEvent, asks: &[Ask<'_>]) {
             facts.record("rate_limit.would_refuse", name(ask.limit));
         }
     });
+}
+
+/// Notes what is left of the one limit that let a request pass.
+// Apart, so that it is not in the way where nobody will read it.
+#[cold]
+fn record_passed(event: &RequestEvent, limit: &Limit, note: Note) {
+    let decision = Decision::new(limit.quota(note.quota).rate, note.cost, note.allowed, note.level);
+    event.record_with(|facts| record_decision(facts, limit, decision));
+}
+
+#[inline]
+fn record_decision(facts: &mut EventFacts, limit: &Limit, decision: Decision) {
+    facts.record("rate_limit.policy", name(limit));
+    facts.record("rate_limit.remaining", decision.remaining());
 }
 
 /// Least for the limit that keeps a refused caller out longest, else for that with least left.

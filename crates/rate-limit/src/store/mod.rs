@@ -73,13 +73,6 @@ pub(crate) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// What a limit was asked that gave a known key what it asked for.
-    pub(crate) fn of(limit: &'a Limit, note: &Note) -> Self {
-        let Note { quota, cost, allowed, level, fingerprint, .. } = *note;
-        let answer = Answer { allowed, level, place: Place::Known, fingerprint };
-        Self { limit, key: fingerprint, quota, cost, answer }
-    }
-
     /// All that the answer tells.
     pub(crate) fn decision(&self) -> Decision {
         let rate = self.limit.quota(self.quota).rate;
