@@ -1,9 +1,9 @@
 //! Where new ids come from.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use bartizan_core::{Clock, RequestId};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use uuid::Uuid;
 
 use crate::source;
@@ -65,26 +65,42 @@ impl MakeId for UuidV4 {
     }
 }
 
-/// The text of an id, held by its reference count: one allocation, however often the id is shared.
-struct Text([u8; 36]);
+/// The length of the text of an id.
+const LENGTH: usize = 36;
 
-impl AsRef<[u8]> for Text {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
+/// The texts of so many ids share an allocation. What holds on to one of them holds on to all, which is not much.
+const TOGETHER: usize = 14;
+
+thread_local! {
+    /// The room for the next ids.
+    static ROOM: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
+/// A text of which all clones share the memory.
+fn share(text: &[u8; LENGTH]) -> Bytes {
+    let shared = ROOM.try_with(|room| {
+        let mut room = room.try_borrow_mut().ok()?;
+        if room.capacity() < LENGTH {
+            room.reserve(LENGTH * TOGETHER);
+        }
+        room.extend_from_slice(text);
+        Some(room.split().freeze())
+    });
+    // A thread that is being torn down has none.
+    shared.ok().flatten().unwrap_or_else(|| Bytes::copy_from_slice(text))
 }
 
 fn render(uuid: Uuid) -> RequestId {
-    let mut text = Text([b'-'; 36]);
+    let mut text = [b'-'; LENGTH];
     let mut at = 0;
     for (index, byte) in uuid.as_bytes().iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {
             at += 1;
         }
-        text.0[at..at + 2].copy_from_slice(&HEX[usize::from(*byte)]);
+        text[at..at + 2].copy_from_slice(&HEX[usize::from(*byte)]);
         at += 2;
     }
-    RequestId::new(Bytes::from_owner(text)).expect("36 hex digits and hyphens are an id")
+    RequestId::new(share(&text)).expect("36 hex digits and hyphens are an id")
 }
 
 /// The two lower-case digits of each byte.

@@ -87,13 +87,7 @@ pub(crate) fn identified(context: &RequestContext) {
 /// A counter for each reason.
 #[cfg(feature = "metrics")]
 fn resolve(recorder: &dyn metrics::Recorder) -> [metrics::Counter; Why::ALL.len()] {
-    use metrics::{Key, Label, Level, Metadata, Unit};
-
-    let description = "Request and correlation ids that were replaced, by reason.";
-    recorder.describe_counter(REPLACED.into(), Some(Unit::Count), description.into());
-    let metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-    Why::ALL.map(|why| {
-        let label = Label::from_static_parts("reason", why.as_str());
-        recorder.register_counter(&Key::from_parts(REPLACED, vec![label]), &metadata)
-    })
+    let series = bartizan_core::Series::new(recorder, module_path!());
+    series.describe_counter(REPLACED, "Request and correlation ids that were replaced, by reason.");
+    Why::ALL.map(|why| series.counter(REPLACED, &[("reason", why.as_str())]))
 }
