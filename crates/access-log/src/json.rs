@@ -145,8 +145,9 @@ impl<'a> JsonLine<'a> {
     ) {
         let before = self.buffer.len();
         match memo.find((name, "")) {
-            Some(known) => known.push_to(self.buffer),
-            None => self.name_anew(memo, prefix(), name),
+            // No name at all would be taken for a place where nothing is known.
+            Some(known) if !name.is_empty() => known.push_to(self.buffer),
+            _ => self.name_anew(memo, prefix(), name),
         }
         write(self);
         self.fit(before);

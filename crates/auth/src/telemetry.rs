@@ -154,11 +154,7 @@ impl Telemetry {
     /// A decision, and the public part of the key that it is about.
     #[inline]
     pub(crate) fn decided(&self, context: Option<&RequestContext>, decision: Decision, key_id: Option<&str>) {
-        #[cfg(feature = "metrics")]
-        self.counters.with(
-            |recorder| metric::Counters::new(recorder, self.scheme),
-            |counters, recorder| counters.decided(recorder, decision),
-        );
+        self.count(decision);
         if let Some(context) = context
             && context.event().is_enabled()
         {
@@ -171,14 +167,22 @@ impl Telemetry {
     #[inline]
     pub(crate) fn accepted(&self, context: &RequestContext, caller: &Principal) {
         let decision = Decision::Accepted;
-        #[cfg(feature = "metrics")]
-        self.counters
-            .with(|recorder| metric::Counters::new(recorder, self.scheme), |counters, _| counters.accepted());
+        self.count(decision);
         context.event().record_with(|facts| {
             self.record_credential(facts, decision, Fact::credential_id(caller));
         });
         self.tell(decision, || caller.credential_id());
     }
+
+    #[cfg(feature = "metrics")]
+    #[inline]
+    fn count(&self, decision: Decision) {
+        let new = |recorder: &dyn metrics::Recorder| metric::Counters::new(recorder, self.scheme);
+        self.counters.with(new, |counters, recorder| counters.count(recorder, decision));
+    }
+
+    #[cfg(not(feature = "metrics"))]
+    fn count(&self, _: Decision) {}
 
     /// What the credentials of the scheme are told apart by: the public part of a key, a token's `jti`.
     fn id_name(&self) -> &'static str {
@@ -258,15 +262,14 @@ mod metric {
 
     use super::{DECISIONS, Decision, Failure, KEY_FILE_RELOADS};
 
-    /// One place per decision that is seldom: anonymous, bypassed, then the failures, twice.
-    const PLACES: usize = 2 + 2 * Failure::COUNT;
+    /// One place per decision: accepted, anonymous, bypassed, then the failures, twice.
+    const PLACES: usize = 3 + 2 * Failure::COUNT;
 
     /// The counters of one layer in one recorder.
     pub(super) struct Counters {
         scheme: &'static str,
-        accepted: Counter,
         /// Each resolved on its first use: most services see few of them.
-        others: [OnceLock<Counter>; PLACES],
+        all: [OnceLock<Counter>; PLACES],
     }
 
     impl Counters {
@@ -275,25 +278,19 @@ mod metric {
                 DECISIONS,
                 "Decisions over credentials and rights, by scheme, outcome and reason.",
             );
-            let accepted = resolve(recorder, scheme, Decision::Accepted);
-            Self { scheme, accepted, others: [const { OnceLock::new() }; PLACES] }
+            Self { scheme, all: [const { OnceLock::new() }; PLACES] }
         }
 
         #[inline]
-        pub(super) fn accepted(&self) {
-            self.accepted.increment(1);
-        }
-
-        #[inline]
-        pub(super) fn decided(&self, recorder: &dyn Recorder, decision: Decision) {
+        pub(super) fn count(&self, recorder: &dyn Recorder, decision: Decision) {
             let place = match decision {
-                Decision::Accepted => return self.accepted(),
-                Decision::Anonymous => 0,
-                Decision::Bypassed => 1,
-                Decision::Refused(failure) => 2 + failure as usize,
-                Decision::WouldRefuse(failure) => 2 + Failure::COUNT + failure as usize,
+                Decision::Accepted => 0,
+                Decision::Anonymous => 1,
+                Decision::Bypassed => 2,
+                Decision::Refused(failure) => 3 + failure as usize,
+                Decision::WouldRefuse(failure) => 3 + Failure::COUNT + failure as usize,
             };
-            self.others[place].get_or_init(|| resolve(recorder, self.scheme, decision)).increment(1);
+            self.all[place].get_or_init(|| resolve(recorder, self.scheme, decision)).increment(1);
         }
     }
 

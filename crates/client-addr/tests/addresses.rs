@@ -127,7 +127,7 @@ async fn a_request_without_a_peer_address_is_refused_where_that_was_asked_for() 
     assert_eq!(problem.extensions["code"], "dependency_unavailable");
     assert!(!String::from_utf8_lossy(&body).contains("peer"), "the cause is for the log");
 
-    let call = Request::builder().header("content-type", "application/grpc").body(()).unwrap();
+    let call = Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
     let refused = send(&layer, call).await;
     assert_eq!(
         (refused.status(), &refused.headers()["grpc-status"]),

@@ -58,11 +58,11 @@ mod tests {
     fn a_call_has_its_own_protocol_and_the_id_of_the_request_it_is_made_for() {
         let inbound = RequestContext::of(&mut Request::new(()));
         inbound.set_request_id(RequestId::new("r-1").unwrap());
-        let mut call = Request::head("/").header("content-type", "application/grpc").body(()).unwrap();
+        let mut call = Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
         call.extensions_mut().insert(inbound);
         assert_eq!(Face::of(&call).protocol(), Protocol::Http);
         let face = Face::of_call(&call);
-        assert!((face.protocol(), face.head) == (Protocol::Grpc, true));
+        assert!((face.protocol(), face.head) == (Protocol::Grpc, false));
         assert_eq!(face.request_id.unwrap().as_str(), "r-1");
     }
 }

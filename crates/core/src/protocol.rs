@@ -1,6 +1,6 @@
 //! Which protocol a request speaks, decided once from its head.
 
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 
 /// The protocol of a request, and so the face a refusal shows it.
 ///
@@ -46,10 +46,20 @@ impl Protocol {
     /// The protocol of `request`.
     #[inline]
     pub fn of<B>(request: &Request<B>) -> Self {
-        Self::from_headers(request.headers())
+        Self::of_parts(request.method(), request.headers())
     }
 
-    /// The protocol of a request with these headers.
+    /// The protocol of a request with this method and these headers.
+    ///
+    /// Every call of gRPC is a POST. What only says so in its type, which any caller can write, is plain HTTP: a GET that is
+    /// refused must not look like a success to a cache, nor have its path taken for the name of a method.
+    #[inline]
+    pub fn of_parts(method: &Method, headers: &HeaderMap) -> Self {
+        let told = Self::from_headers(headers);
+        if told.is_grpc() && *method != Method::POST { Self::Http } else { told }
+    }
+
+    /// The protocol that the type of a body tells: of a response, or of a request that is known to be a POST.
     #[inline]
     pub fn from_headers(headers: &HeaderMap) -> Self {
         if headers.keys_len() <= SHORT && headers.keys().all(|name| *name != header::CONTENT_TYPE) {
@@ -173,6 +183,20 @@ mod tests {
             }
         }
         assert_eq!(Protocol::from_headers(&HeaderMap::new()), Protocol::Http);
+    }
+
+    #[test]
+    fn grpc_01_only_a_post_is_a_call() {
+        for value in ["application/grpc", "application/grpc-web", "application/grpc-web-text"] {
+            let request = |method| {
+                let request = Request::builder().method(method).header("content-type", value);
+                Protocol::of(&request.body(()).unwrap()).is_grpc()
+            };
+            assert!(request(Method::POST), "{value}");
+            for other in [Method::GET, Method::HEAD, Method::PUT, Method::OPTIONS] {
+                assert!(!request(other), "{value}");
+            }
+        }
     }
 
     #[test]

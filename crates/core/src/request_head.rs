@@ -96,9 +96,8 @@ impl<'a> RequestHead<'a> {
         if let Some(route) = self.extensions.get::<MatchedRoute>() {
             return Some(route.as_str());
         }
-        // As all calls of gRPC are.
-        let is_grpc = *self.method == Method::POST && self.protocol().is_grpc();
-        if is_grpc { MatchedRoute::method_in(self.uri.path()) } else { None }
+        let is_call = self.protocol().is_grpc() && !MatchedRoute::is_of_a_router(self.extensions);
+        if is_call { MatchedRoute::method_in(self.uri.path()) } else { None }
     }
 
     /// Whom the request goes to: host and port in lower case, without user information and without the scheme's own
@@ -116,7 +115,7 @@ impl<'a> RequestHead<'a> {
 
     /// What the caller speaks.
     pub fn protocol(&self) -> Protocol {
-        Protocol::from_headers(self.headers)
+        Protocol::of_parts(self.method, self.headers)
     }
 }
 

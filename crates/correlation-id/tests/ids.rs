@@ -165,7 +165,8 @@ async fn cid_04_a_grpc_error_carries_the_ids_as_metadata() {
             Rejection::new(Reason::PermissionDenied).answer(&request),
         )
     });
-    let call = request(&[("content-type", "application/grpc"), ("x-correlation-id", "w-1")]);
+    let mut call = request(&[("content-type", "application/grpc"), ("x-correlation-id", "w-1")]);
+    *call.method_mut() = http::Method::POST;
     let response = CorrelationIdLayer::new().layer(inner).oneshot(call).await.unwrap();
     assert_eq!(response.headers()["grpc-status"], "7");
     assert!(is_uuid(response.headers()["x-request-id"].to_str().unwrap()));

@@ -2,7 +2,12 @@
 
 use std::convert::Infallible;
 
-use axum::{Router, body::Body, extract::Request, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    routing::{any, get},
+};
 use bartizan_core::{NormalizeLayer, Reason, Rejection, RequestContext};
 use bartizan_correlation_id::{CorrelationIdLayer, TraceContextLayer};
 use http::{Method, Response, StatusCode};
@@ -27,7 +32,7 @@ async fn serve() -> String {
                 RequestContext::get(request.extensions()).unwrap().request_id().unwrap().to_string()
             }),
         )
-        .route("/panic", get(async || -> String { panic!("the handler fails") }))
+        .route("/panic", any(async || -> String { panic!("the handler fails") }))
         .route(
             "/trace",
             get(async |request: Request| {
@@ -86,8 +91,7 @@ async fn cid_04_every_answer_of_a_server_carries_the_id() {
 async fn cid_04_a_grpc_caller_reads_the_id_from_the_metadata_of_errors() {
     let base = serve().await;
     for (path, status) in [("/refuse", "7"), ("/panic", "13"), ("/nowhere", "12")] {
-        let method = if path == "/panic" { Method::GET } else { Method::POST };
-        let sent = http::Request::builder().method(method).uri(format!("{base}{path}"));
+        let sent = http::Request::post(format!("{base}{path}"));
         let sent = sent.header("content-type", "application/grpc").header("x-correlation-id", "w-1");
         let response = call(true, sent.body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::OK);

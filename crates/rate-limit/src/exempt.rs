@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use bartizan_core::RequestContext;
-use http::{Method, header};
+use http::{HeaderName, Method, header};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::{ConfigError, RequestHead};
 
 /// Requests that pass without being counted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Exempt {
     preflights: bool,
     methods: Vec<Method>,
@@ -23,15 +23,9 @@ enum Path {
     Below(Box<str>),
 }
 
-impl Default for Exempt {
-    fn default() -> Self {
-        Self { preflights: true, methods: Vec::new(), paths: Vec::new(), networks: Vec::new() }
-    }
-}
-
 impl Exempt {
-    pub(crate) fn set_preflights(&mut self, exempt: bool) {
-        self.preflights = exempt;
+    pub(crate) fn add_preflights(&mut self) {
+        self.preflights = true;
     }
 
     pub(crate) fn add_methods(&mut self, methods: impl IntoIterator<Item = Method>) {
@@ -81,11 +75,25 @@ impl Exempt {
     }
 }
 
-/// What a browser asks before a request to another origin; a CORS layer answers it.
+/// What a browser asks before a request to another origin; a CORS layer answers it. With a credential, which no browser
+/// sends along (Fetch section 4.8), it is somebody who tries one where nobody counts.
 fn is_preflight(head: &RequestHead<'_>) -> bool {
     let headers = head.headers();
-    headers.contains_key(header::ORIGIN) && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && !CREDENTIALS.iter().any(|name| headers.contains_key(name))
+        && head.uri().query().is_none()
 }
+
+/// Where requests carry credentials. A query may too.
+const CREDENTIALS: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-auth-token"),
+];
 
 impl Path {
     fn matches(&self, path: &str) -> bool {
@@ -198,10 +206,18 @@ mod tests {
             request.body(()).unwrap()
         };
         let mut exempt = Exempt::default();
+        assert!(!exempt.covers(&RequestHead::of(&request(true, true))), "unless they are to pass");
+        exempt.add_preflights();
         assert!(exempt.covers(&RequestHead::of(&request(true, true))));
         assert!(!exempt.covers(&RequestHead::of(&request(true, false))));
         assert!(!exempt.covers(&RequestHead::of(&request(false, true))));
-        exempt.set_preflights(false);
-        assert!(!exempt.covers(&RequestHead::of(&request(true, true))));
+        for name in &CREDENTIALS {
+            let mut tried = request(true, true);
+            tried.headers_mut().insert(name, "a guess".parse().unwrap());
+            assert!(!exempt.covers(&RequestHead::of(&tried)), "{name}");
+        }
+        let mut tried = request(true, true);
+        *tried.uri_mut() = "/?api_key=guess".parse().unwrap();
+        assert!(!exempt.covers(&RequestHead::of(&tried)));
     }
 }

@@ -272,9 +272,11 @@ impl<K: Describe> RateLimitLayer<K> {
         Ok(self.with_setting(|settings| settings.exempt = exempt))
     }
 
-    /// Counts CORS preflights too. Default: they pass, so that a browser sees the answer to its real request.
-    pub fn with_preflights_counted(self) -> Self {
-        self.with_setting(|settings| settings.exempt.set_preflights(false))
+    /// Lets CORS preflights pass without being counted, for a service whose CORS layer stands inside of this one. Those that
+    /// carry a credential or a query are counted all the same. Default: all are counted; a CORS layer in its place answers
+    /// them before they come here.
+    pub fn with_exempt_preflights(self) -> Self {
+        self.with_setting(|settings| settings.exempt.add_preflights())
     }
 
     /// Requests from these addresses or networks (`203.0.113.9`, `10.0.0.0/8`, `2001:db8::/32`) pass without being

@@ -47,8 +47,9 @@
 //!    [cost](RateLimitLayer::with_cost_by), a [charge](RateLimitLayer::with_charge) by what became of the request,
 //!    or be a [rehearsal](RateLimitLayer::with_shadow). A bad credential costs a limit by address
 //!    [ten requests more](RateLimitLayer::with_failed_credential_charge).
-//! 4. **Exempt** are CORS preflights, and the [methods](RateLimitLayer::with_exempt_methods),
-//!    [paths](RateLimitLayer::with_exempt_paths) and [addresses](RateLimitLayer::with_allow_list) that are set.
+//! 4. **Exempt** are the [methods](RateLimitLayer::with_exempt_methods), [paths](RateLimitLayer::with_exempt_paths) and
+//!    [addresses](RateLimitLayer::with_allow_list) that are set, and by choice
+//!    [preflights](RateLimitLayer::with_exempt_preflights).
 //! 5. **Refusal.** HTTP: 429 with `Retry-After`, rounded up to whole seconds and at least 1, `Cache-Control:
 //!    no-store`, and a problem (RFC 9457) of the registered type `quota-exceeded` that names the policies in
 //!    `violated-policies`. gRPC: RESOURCE_EXHAUSTED with `RetryInfo`, `QuotaFailure` and `grpc-retry-pushback-ms`.

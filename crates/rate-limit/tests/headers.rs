@@ -75,6 +75,7 @@ async fn rl_03_no_later_t_is_told_beside_the_retry_after_of_what_is_further_in()
     send(&inner, ada()).await;
     let grpc = || {
         let mut request = ada();
+        *request.method_mut() = http::Method::POST;
         request.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
         request
     };

@@ -383,7 +383,8 @@ mod tests {
     fn the_protocol_is_that_of_the_request() {
         for (content_type, expected) in [("application/grpc", Protocol::Grpc), ("text/plain", Protocol::Http)]
         {
-            let request = Request::builder().header(header::CONTENT_TYPE, content_type).body(()).unwrap();
+            let request =
+                Request::post("/a.B/C").header(header::CONTENT_TYPE, content_type).body(()).unwrap();
             assert_eq!(KeptHead::of(&request).protocol(), expected);
             assert_eq!(Protocol::of(&request), expected);
         }

@@ -28,7 +28,9 @@ pub(crate) struct MediaTypes {
 pub(crate) enum Declared {
     Nothing,
     Json,
-    /// Another type, or one of ours in a charset that is not UTF-8.
+    /// JSON by its name, and none of ours: another name, or a charset that is not UTF-8. Some readers take it all the same.
+    OtherJson,
+    /// Another type.
     Other,
     /// Two types, or none that can be read: nobody can say what a handler would make of it.
     Malformed,
@@ -83,7 +85,12 @@ impl MediaTypes {
             Err(Malformed) => return Declared::Malformed,
         };
         let known = self.names.iter().any(|known| essence.name.eq_ignore_ascii_case(known.as_bytes()));
-        if known && essence.is_utf8() { Declared::Json } else { Declared::Other }
+        match (known, essence.is_utf8()) {
+            (true, true) => Declared::Json,
+            (true, false) => Declared::OtherJson,
+            (false, _) if essence.is_json() => Declared::OtherJson,
+            (false, _) => Declared::Other,
+        }
     }
 }
 
@@ -141,10 +148,10 @@ impl Essence<'_> {
 }
 
 /// Whether a media type is JSON (RFC 8259, RFC 6839 section 3.1).
-#[cfg(feature = "openapi")]
 pub(crate) fn is_json(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name == "application/json" || name.ends_with("+json")
+    let suffix = name.len().checked_sub(5).and_then(|start| name.get(start..));
+    name.eq_ignore_ascii_case("application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"))
 }
 
 /// `type/subtype`, `type/*` or `*/*`, in lower case.
@@ -194,14 +201,17 @@ mod tests {
         ] {
             assert_eq!(declared(value.as_bytes()), Declared::Json, "{value}");
         }
+        for value in ["text/json", "application/jsonx", "text/plain", "application/grpc"] {
+            assert_eq!(declared(value.as_bytes()), Declared::Other, "{value}");
+        }
         for value in [
-            "text/json",
-            "application/jsonx",
             "application/problem+json",
+            "application/x+JSON",
+            "application/grpc+json",
             "application/json;charset=utf-16",
             "application/json; charset=iso-8859-1; charset=utf-8",
         ] {
-            assert_eq!(declared(value.as_bytes()), Declared::Other, "{value}");
+            assert_eq!(declared(value.as_bytes()), Declared::OtherJson, "{value}");
         }
         for value in ["", "json", "application/json, text/plain", "text/plain, application/json", "a/b/c"] {
             assert_eq!(declared(value.as_bytes()), Declared::Malformed, "{value}");

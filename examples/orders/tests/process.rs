@@ -218,7 +218,9 @@ fn instances_with_the_same_redis_share_their_limits() {
     assert!(shared, "what one takes, the other misses");
     for name in ["per-address", "per-principal"] {
         let keys = format!("return #redis.call('KEYS', 'orders:{name}:b:*')");
-        assert_eq!(server.command(&["EVAL", &keys, "0"]), ":1");
+        // A bucket that is full again is forgotten, which takes a few milliseconds.
+        let is_there = (0..500).any(|_| left(one.api) < 100 && server.command(&["EVAL", &keys, "0"]) == ":1");
+        assert!(is_there, "one bucket {name}");
     }
     // A stranger is told nothing.
     let stranger = Running::get_with(one.api, "/v1/orders", "accept: */*");

@@ -8,7 +8,7 @@ use bartizan_bulkhead::{
 };
 use bartizan_core::{MatchedRoute, Principal, RequestContext};
 use bartizan_testkit::TestBody;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 
 use crate::support::{Harness, get, secs};
@@ -25,6 +25,7 @@ fn a_refusal_is_503_or_unavailable_and_says_when_to_come_again() {
     );
 
     let mut call = get("/pkg.Stock/Reserve");
+    *call.method_mut() = Method::POST;
     call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
     let response = harness.send(call).answer();
     assert_eq!(
@@ -39,6 +40,7 @@ fn a_call_is_refused_in_its_own_protocol_and_not_in_that_of_the_request_it_is_ma
     let mut harness = Harness::new(&BulkheadLayer::new(1).unwrap().by(PerAuthority));
     let mut call = get("http://stock.invalid/pkg.Stock/Reserve");
     let _first = harness.send(get("http://stock.invalid/"));
+    *call.method_mut() = Method::POST;
     call.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
     call.extensions_mut().insert(RequestContext::of(&mut Request::new(())));
     assert_eq!(harness.send(call).answer().headers()["grpc-status"], "14");

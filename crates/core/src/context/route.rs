@@ -54,8 +54,8 @@ impl MatchedRoute {
             return Some(route.clone());
         }
         #[cfg(feature = "axum")]
-        if !protocol.is_grpc()
-            && let Some(path) = extensions.get::<axum::extract::MatchedPath>()
+        if let Some(path) = extensions.get::<axum::extract::MatchedPath>()
+            && !(protocol.is_grpc() && is_open(path))
         {
             return Some(Self(Repr::Axum(path.clone())));
         }
@@ -74,6 +74,18 @@ impl MatchedRoute {
             extensions.get::<axum::extract::MatchedPath>().map(|path| Self(Repr::Axum(path.clone())))
         });
         inserted
+    }
+
+    /// Whether axum's router told a route of these extensions' request that says more than the path of a call would: any
+    /// caller can write the type of gRPC.
+    pub(crate) fn is_of_a_router(extensions: &Extensions) -> bool {
+        #[cfg(feature = "axum")]
+        return extensions.get().is_some_and(|path| !is_open(path));
+        #[cfg(not(feature = "axum"))]
+        return {
+            let _ = extensions;
+            false
+        };
     }
 
     /// The gRPC method that a path names, without the leading slash, if it has the form of one.
@@ -113,6 +125,12 @@ impl fmt::Display for MatchedRoute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// Whether a template leaves the rest of the path open, as those of tonic do: `/pkg.Service/{*rest}`.
+#[cfg(feature = "axum")]
+fn is_open(path: &axum::extract::MatchedPath) -> bool {
+    path.as_str().rsplit('/').next().is_some_and(|last| last.starts_with("{*"))
 }
 
 /// `/pkg.Service/Method` in the alphabet of protobuf names, at most 256 bytes.

@@ -5,8 +5,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Protocol, RequestContext, ResponseBody};
-use http::{Request, Response};
+use bartizan_core::{MatchedRoute, Protocol, RequestContext, ResponseBody};
+use http::{Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
@@ -46,7 +46,7 @@ where
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         // Most requests have no body, and cost nothing.
-        if request.body().is_end_stream() || !(self.shared.grpc || is_http(&request)) {
+        if request.body().is_end_stream() || (!self.shared.grpc && is_call(&request)) {
             let request = request.map(|body| TimedRequestBody::new(body, None));
             return RequestBodyTimeoutFuture::new(self.inner.call(request), None);
         }
@@ -59,8 +59,12 @@ where
     }
 }
 
-fn is_http<B>(request: &Request<B>) -> bool {
-    !RequestContext::get(request.extensions())
-        .map_or_else(|| Protocol::of(request), RequestContext::protocol)
-        .is_grpc()
+/// Whether a request is a call of gRPC, whose stream of messages may rest: by its whole form, since any caller can write
+/// its type. That of gRPC-Web is one message.
+fn is_call<B>(request: &Request<B>) -> bool {
+    let protocol = RequestContext::get(request.extensions())
+        .map_or_else(|| Protocol::of(request), RequestContext::protocol);
+    protocol == Protocol::Grpc
+        && request.version() >= Version::HTTP_2
+        && MatchedRoute::of(request).is_claimed()
 }

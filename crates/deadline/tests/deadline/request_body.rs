@@ -114,11 +114,31 @@ async fn a_body_that_is_read_elsewhere_ends_the_request_too() {
     assert!(dropped.is(), "the handler does not go on with half a body");
 }
 
+fn call(path: &str, version: Version, kind: &str) -> (BodySender, Request<TestBody>) {
+    let (sender, body) = TestBody::channel();
+    let request = Request::post(path).version(version).header("content-type", kind);
+    (sender, request.body(body).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_says_that_it_is_grpc_is_held_to_the_pace() {
+    for (path, version, kind) in [
+        ("/shop.Orders/Import", Version::HTTP_11, "application/grpc"),
+        ("/raw", Version::HTTP_2, "application/grpc"),
+        ("/shop.Orders/Import", Version::HTTP_11, "application/grpc-web"),
+    ] {
+        let (sender, request) = call(path, version, kind);
+        sender.data("half");
+        let (response, elapsed) = timed(layer().layer(reader()).oneshot(request)).await;
+        let rejection = response.unwrap().extensions().get::<Rejection>().cloned().unwrap();
+        assert_eq!((rejection.reason().code(), elapsed), ("request_timeout", secs(5)), "{path} {kind}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn grpc_streams_may_rest_unless_they_are_held_to_the_pace_too() {
     for (layer, status) in [(layer(), None), (layer().with_grpc(), Some("4"))] {
-        let (sender, mut request) = post();
-        request.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+        let (sender, request) = call("/shop.Orders/Import", Version::HTTP_2, "application/grpc");
         let feed = async {
             sleep(secs(600)).await;
             sender.data("message");

@@ -67,6 +67,7 @@ pub(crate) fn get(headers: &[(&'static str, &str)]) -> Request<String> {
 
 pub(crate) fn grpc(headers: &[(&'static str, &str)]) -> Request<String> {
     let mut request = get(headers);
+    *request.method_mut() = http::Method::POST;
     request.headers_mut().insert("content-type", http::HeaderValue::from_static("application/grpc"));
     request
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bartizan_core::{Face, Rejection, ResponseBody};
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, Request, Response, header};
+use http::{Extensions, HeaderValue, Method, Request, Response, header};
 use http_body_util::Empty;
 use tonic::Status;
 
@@ -43,6 +43,7 @@ pub(super) fn judge(message: &impl ValidateMessage, report_only: bool) -> Result
 fn status(rejection: Rejection, extensions: Extensions) -> Status {
     let mut call = Request::new(());
     *call.extensions_mut() = extensions;
+    *call.method_mut() = Method::POST;
     call.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     let code = tonic::Code::from_i32(rejection.grpc_code().number());
     let message = rejection.detail().to_owned();

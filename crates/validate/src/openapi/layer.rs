@@ -2,7 +2,7 @@
 
 use bartizan_core::{MatchedRoute, Protocol, Reason, Rejection, RequestContext};
 use bytes::Bytes;
-use http::{HeaderValue, Method, header, request::Parts};
+use http::{HeaderValue, header, request::Parts};
 
 use super::{OpenApi, Unlisted, api::Path, body::Declared, operation::Operation};
 use crate::{
@@ -127,7 +127,7 @@ fn is_grpc_method(path: &str, head: &Parts) -> bool {
         .strip_prefix('/')
         .and_then(|name| name.split_once('/'))
         .is_some_and(|(service, method)| !service.is_empty() && !method.is_empty() && !method.contains('/'));
-    is_full_name && head.method == Method::POST && Protocol::from_headers(&head.headers).is_grpc()
+    is_full_name && Protocol::of_parts(&head.method, &head.headers).is_grpc()
 }
 
 impl Asked<'_, '_> {

@@ -77,16 +77,12 @@ async fn azn_01_no_identity_is_a_401_and_one_without_the_right_a_403() {
 
 #[tokio::test]
 async fn azn_01_no_content_type_is_a_way_around_security() {
-    for (media, status) in
-        [("application/grpc", 200), ("application/grpc-web+proto", 200), ("image/png", 401)]
-    {
+    for media in ["application/grpc", "application/grpc-web+proto", "image/png"] {
         let mut request = get("/read");
         request.headers_mut().insert("content-type", media.parse().unwrap());
         let answer = send(&layer(PATHS), request).await;
         assert!(answer.seen.is_none(), "{media}");
-        assert_eq!(answer.status(), status, "{media}");
-        let code = answer.response.headers().get("grpc-status").map(|code| code.as_bytes());
-        assert_eq!(code, (status == 200).then_some(&b"16"[..]), "{media}");
+        assert_eq!(answer.status(), 401, "{media}");
     }
 }
 

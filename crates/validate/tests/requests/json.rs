@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::support::{endless, post, send, send_to, withheld};
-use bartizan_core::{Reason, Rejection};
+use bartizan_core::{MatchedRoute, Reason, Rejection};
 use bartizan_testkit::{TestBody, TestError};
 use bartizan_validate::{JsonLayer, JsonLimits, OtherMedia, RequestBody};
 use bytes::Bytes;
@@ -48,6 +48,17 @@ async fn val_03_a_malformed_body_is_a_400_with_its_place() {
         assert_eq!((answer.status(), answer.seen.is_some()), (400, false), "{body}");
         assert_eq!(answer.errors(), [error], "{body}");
         assert_eq!(answer.problem()["code"], "malformed_request");
+    }
+}
+
+#[tokio::test]
+async fn val_03_json_under_another_name_does_not_pass_unread() {
+    for kind in ["application/x+json", "application/json; charset=latin1"] {
+        let mut request = post("{\"a\":1,\"a\":2}");
+        request.headers_mut().insert("content-type", kind.parse().unwrap());
+        let answer = send(&JsonLayer::new(), request).await;
+        assert_eq!((answer.status(), answer.seen.is_some()), (415, false), "{kind}");
+        assert_eq!(answer.headers()["accept"], "application/json");
     }
 }
 
@@ -226,6 +237,12 @@ async fn val_01_other_types_pass_unread_whatever_their_size() {
     for media in ["application/grpc", "application/grpc+json"] {
         let request = Request::post("/s/M").header("content-type", media).body(TestBody::full("{")).unwrap();
         assert_eq!(send(&JsonLayer::new(), request).await.seen.unwrap(), "{");
+    }
+    // On a route of HTTP it is JSON like any other, which axum's extractor would read.
+    for (route, passes) in [("/v1/orders", false), ("/s.M/{*rest}", true)] {
+        let request = Request::post("/s.M/orders").header("content-type", "application/grpc+json");
+        let request = request.extension(MatchedRoute::template(route)).body(TestBody::full("{")).unwrap();
+        assert_eq!(send(&JsonLayer::new(), request).await.seen.is_some(), passes, "{route}");
     }
     // A stream that ends before its first message.
     let request = Request::post("/s/M").header("content-type", "application/grpc").body(TestBody::empty());

@@ -56,7 +56,7 @@ async fn val_08_grpc_is_not_read() {
 
 #[tokio::test]
 async fn val_08_a_response_is_what_it_says_and_not_what_its_request_said() {
-    let request = Request::get("/").header("content-type", "application/grpc").body(()).unwrap();
+    let request = Request::post("/a.B/C").header("content-type", "application/grpc").body(()).unwrap();
     let seen = ask(&server(), request, json("[")).await;
     assert_eq!(seen.text(), "");
     assert_eq!(seen.response.headers()["grpc-status"], "13");
