@@ -49,7 +49,8 @@ pub type RecommendedStack = Stack<Client, client::Attempt, Facts, RecommendedLay
 impl Stack<Client> {
     /// The stack that most outgoing calls want, with the defaults of [`Recommended`]: a deadline over all attempts,
     /// retries under a budget, a bulkhead on demand, a circuit breaker for each host, ids and trace sent along, and a timeout and metrics for
-    /// each attempt. `name` is the upstream's, in all their metrics, events and reports.
+    /// each attempt. A call made while a request is served has that request's ids and deadline, by the feature `scope`, which
+    /// comes with this one. `name` is the upstream's, in all their metrics, events and reports.
     ///
     /// It goes over hyper-util's client as it is, over reqwest and a tonic channel through `HttpReqwest` and
     /// `GrpcChannel`. What a layer refuses is a response like any other, as a proxy would answer: 504 for a deadline,
@@ -129,7 +130,7 @@ impl Stack<Client> {
 /// let settings = Recommended::new("supplier")?
 ///     .with_total_timeout(Duration::from_secs(3))?
 ///     .with_breaker(BreakerPolicy::new().with_open_time(Duration::from_secs(5))?)
-///     .with_retry(|retry| retry.with_replay_cap(0));
+///     .with_retry(|retry| Ok(retry.with_max_attempts(2)?.with_replay_cap(0)))?;
 /// let breakers = settings.breakers();
 /// let stack = Stack::client().recommended_with(settings);
 /// assert!(stack.describe().to_string().contains("circuit_breaker"));
@@ -190,8 +191,15 @@ impl Recommended {
     }
 
     /// Changes what is retried, how often, and under which budget.
-    pub fn with_retry(self, change: impl FnOnce(RetryLayer) -> RetryLayer) -> Self {
-        Self { retry: change(self.retry), ..self }
+    ///
+    /// # Errors
+    ///
+    /// Those of the change.
+    pub fn with_retry(
+        self,
+        change: impl FnOnce(RetryLayer) -> Result<RetryLayer, bartizan_retry::ConfigError>,
+    ) -> Result<Self, RecommendedError> {
+        Ok(Self { retry: change(self.retry)?, ..self })
     }
 
     /// How many attempts may be under way at once; what comes on top is refused with 503. Default: any number.
@@ -210,8 +218,15 @@ impl Recommended {
     }
 
     /// Changes what is sent along, and to whom.
-    pub fn with_propagation(self, change: impl FnOnce(PropagateLayer) -> PropagateLayer) -> Self {
-        Self { propagate: change(self.propagate), ..self }
+    ///
+    /// # Errors
+    ///
+    /// Those of the change.
+    pub fn with_propagation(
+        self,
+        change: impl FnOnce(PropagateLayer) -> Result<PropagateLayer, bartizan_correlation_id::ConfigError>,
+    ) -> Result<Self, RecommendedError> {
+        Ok(Self { propagate: change(self.propagate)?, ..self })
     }
 
     /// The breakers of the stack, to be shown and forced.
@@ -225,7 +240,7 @@ impl Recommended {
     }
 }
 
-/// A setting of one of the layers that can never work: its [source](Error::source) names the field.
+/// A setting of one of the layers that can never work. Names the layer and the field.
 #[derive(Debug)]
 pub struct RecommendedError {
     layer: &'static str,
@@ -234,13 +249,13 @@ pub struct RecommendedError {
 
 impl fmt::Display for RecommendedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} of the recommended stack cannot be set up", self.layer)
+        write!(f, "the {} of the recommended stack cannot be set up: {}", self.layer, self.source)
     }
 }
 
 impl Error for RecommendedError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.source)
+        self.source.source()
     }
 }
 
@@ -257,6 +272,7 @@ macro_rules! error_of {
 error_of! {
     bartizan_bulkhead::ConfigError => "bulkhead";
     bartizan_circuit_breaker::ConfigError => "circuit breaker";
+    bartizan_correlation_id::ConfigError => "propagation";
     bartizan_deadline::ConfigError => "deadlines";
     bartizan_metrics::ConfigError => "metrics";
     bartizan_retry::ConfigError => "retries";

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Algorithms, ConfigError,
+    jwt::crypto,
     outbound::{Endpoint, HttpService, bounded},
 };
 
@@ -121,7 +122,7 @@ impl RemoteKeysBuilder {
     ///
     /// When the address is not an https address with a host, without user, password and fragment; an issuer must
     /// not have a query either. When no algorithm is accepted, or one of shared secrets: those are never
-    /// fetched.
+    /// fetched. When neither the feature `aws-lc-rs` nor `rust-crypto` is on, which verify signatures.
     pub fn build_with<C, B>(self, client: C) -> Result<RemoteKeys, ConfigError>
     where
         C: Service<Request<Full<Bytes>>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -131,6 +132,12 @@ impl RemoteKeysBuilder {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
+        if !crypto::IS_THERE {
+            return Err(ConfigError::new(
+                "algorithms",
+                "cannot be verified: turn on the feature `aws-lc-rs` or `rust-crypto`",
+            ));
+        }
         let loopback_http = self.loopback_http;
         let origin = match &self.address {
             Address::Keys(url) => Origin::Keys(Endpoint::configured("jwks_url", url, loopback_http)?),

@@ -4,7 +4,7 @@ mod algorithm;
 pub(crate) mod bearer;
 mod cache;
 mod challenge;
-mod crypto;
+pub(crate) mod crypto;
 mod future;
 mod key;
 mod layer;

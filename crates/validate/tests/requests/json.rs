@@ -58,7 +58,7 @@ async fn val_03_json_under_another_name_does_not_pass_unread() {
         request.headers_mut().insert("content-type", kind.parse().unwrap());
         let answer = send(&JsonLayer::new(), request).await;
         assert_eq!((answer.status(), answer.seen.is_some()), (415, false), "{kind}");
-        assert_eq!(answer.headers()["accept"], "application/json");
+        assert_eq!(answer.response.headers()["accept"], "application/json");
     }
 }
 

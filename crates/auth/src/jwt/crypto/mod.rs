@@ -18,6 +18,12 @@ pub(crate) use self::none::Verifier;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 pub(crate) use self::rust_crypto::Verifier;
 
+/// Whether there is a library at all.
+pub(crate) const IS_THERE: bool = cfg!(any(feature = "aws-lc-rs", feature = "rust-crypto"));
+
+/// What to do where there is none.
+pub(crate) const NONE: &str = "neither the feature `aws-lc-rs` nor `rust-crypto` is on";
+
 /// Both libraries say the same of every signature.
 #[cfg(all(test, feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests {

@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io};
 
+use crate::jwt::crypto;
+
 /// Why a key is not usable. Never repeats the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,7 +82,7 @@ impl fmt::Display for KeyError {
             Self::WeakExponent => "the key's exponent is even or 1",
             Self::Invalid => "the key is not a point of its curve, or otherwise invalid",
             Self::BadKid => "the key's id is empty or has more than 256 bytes",
-            Self::NoBackEnd => "neither the feature `aws-lc-rs` nor `rust-crypto` is on",
+            Self::NoBackEnd => crypto::NONE,
         })
     }
 }
@@ -98,6 +100,8 @@ pub enum JwkSetError {
     Malformed,
     /// More than 512 KiB, or more than 256 keys.
     TooLarge,
+    /// The crate was built without a library that verifies signatures.
+    NoBackEnd,
 }
 
 impl fmt::Display for JwkSetError {
@@ -105,6 +109,7 @@ impl fmt::Display for JwkSetError {
         f.write_str(match self {
             Self::Io(_) => "the file with the key set cannot be read",
             Self::Malformed => "the key set is not a JSON object with an array `keys`",
+            Self::NoBackEnd => crypto::NONE,
             Self::TooLarge => "the key set has more than 512 KiB or more than 256 keys",
         })
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{IgnoredKey, JwkSetError, KeyError, KeySet, Material, VerifyingKey};
-use crate::jwt::{Algorithm, Algorithms, KeyQuery, algorithm::Curve};
+use crate::jwt::{Algorithm, Algorithms, KeyQuery, algorithm::Curve, crypto};
 
 /// One key, which may be a shared secret.
 pub(super) fn read_one(jwk: &[u8], accepted: Algorithms) -> Result<VerifyingKey, KeyError> {
@@ -22,6 +22,10 @@ pub(super) fn read_set(
     jwks: &[u8],
     accepted: Algorithms,
 ) -> Result<(Vec<VerifyingKey>, Vec<IgnoredKey>), JwkSetError> {
+    // Said once, and not of each key.
+    if !crypto::IS_THERE {
+        return Err(JwkSetError::NoBackEnd);
+    }
     if jwks.len() > KeySet::MAX_BYTES {
         return Err(JwkSetError::TooLarge);
     }

@@ -61,7 +61,7 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// When it is no JWK set, or too large a one. A set without a usable key is none of these: look at
+    /// When it is no JWK set, or too large a one, or when neither the feature `aws-lc-rs` nor `rust-crypto` is on. A set without a usable key is none of these: look at
     /// [`is_empty`](Self::is_empty).
     pub fn from_jwks(jwks: &[u8], accepted: impl Into<Algorithms>) -> Result<Self, JwkSetError> {
         let (keys, ignored) = jwk::read_set(jwks, accepted.into())?;
