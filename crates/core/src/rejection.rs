@@ -50,6 +50,9 @@ struct Inner {
     extensions: Vec<(ExtensionName, serde_json::Value)>,
 }
 
+/// What a caller is told to wait who may come again, where nobody knows better.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// One exhausted quota: an entry of gRPC's `QuotaFailure`, and of the problem's `violated-policies`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaViolation {
@@ -244,7 +247,8 @@ impl Rejection {
     }
 
     /// How long the caller should wait. Rendered as `Retry-After` in whole seconds, rounded up and at least 1,
-    /// and as gRPC's `RetryInfo` exactly.
+    /// and as gRPC's `RetryInfo` exactly. Where none is set, a refusal that is a 429 or a 503 tells a second, unless its
+    /// response says otherwise already.
     #[must_use]
     pub fn with_retry_after(mut self, delay: Duration) -> Self {
         self.edit().retry_after = Some(delay);
@@ -331,7 +335,7 @@ impl Rejection {
         self.0.unsent
     }
 
-    /// How long the caller should wait.
+    /// How long the caller should wait, if that was set.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
@@ -379,6 +383,21 @@ impl Rejection {
         self.render(face, &problem::Style::DEFAULT, headers).map(ResponseBody::full)
     }
 
+    /// How long the caller is told to wait: as was set, or a second for what passes by itself (RL-01). `headers` are
+    /// the response's so far: where they tell it already, there is nothing to add.
+    pub(crate) fn told_delay(&self, headers: &HeaderMap) -> Option<Duration> {
+        let by_default = || {
+            (self.passes_by_itself() && !headers.contains_key(header::RETRY_AFTER))
+                .then_some(DEFAULT_RETRY_AFTER)
+        };
+        self.0.retry_after.or_else(by_default)
+    }
+
+    /// Whether the same request may succeed later: 429 and 503.
+    fn passes_by_itself(&self) -> bool {
+        matches!(self.0.reason.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// The same refusal, with the id of the request it answers if that is a real one.
     pub(crate) fn addressed_to(mut self, face: &Face) -> Self {
         if face.addressed && !(self.0.addressed && self.0.request_id == face.request_id) {
@@ -415,7 +434,10 @@ impl Rejection {
         for name in problem::RENDERED_HEADERS.into_iter().chain(grpc::RENDERED_HEADERS) {
             headers.remove(name);
         }
-        if self.0.retry_after.is_some() {
+        let is_default = |value: &HeaderValue| *value == DEFAULT_RETRY_AFTER.as_secs().to_string();
+        if self.0.retry_after.is_some()
+            || (self.passes_by_itself() && headers.get(header::RETRY_AFTER).is_some_and(is_default))
+        {
             headers.remove(header::RETRY_AFTER);
         }
         if self.0.reason == Reason::RequestTimeout {

@@ -6,7 +6,8 @@ use std::{
 };
 
 use bartizan_core::{
-    Face, NormalizeLayer, OptionalLayer, ProblemLayer, Reason, Rejection, ResponseBody, ResponseFuture,
+    ExtensionName, Face, NormalizeLayer, OptionalLayer, ProblemLayer, Reason, Rejection, ResponseBody,
+    ResponseFuture,
 };
 use bartizan_testkit::{AxumLayer, Contract, ContractLayer, TonicLayer, contract};
 use http::{HeaderValue, Request, Response, header};
@@ -103,6 +104,8 @@ where
     }
 }
 
+const LIMIT: ExtensionName = ExtensionName::new("limit_bytes");
+
 /// A refusal with what goes with its reason.
 fn refusal(reason: Reason) -> Rejection {
     let refusal = Rejection::new(reason).with_layer("refuse");
@@ -112,6 +115,13 @@ fn refusal(reason: Reason) -> Rejection {
         }
         Reason::MethodNotAllowed => refusal.with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD")),
         Reason::RateLimited => refusal.with_retry_after(Duration::from_millis(1)),
+        Reason::ContentTooLarge => refusal.with_extension(LIMIT, 1_024),
+        Reason::UnsupportedMediaType | Reason::VersionUnsupported => {
+            refusal.with_header(header::ACCEPT, HeaderValue::from_static("application/json"))
+        }
+        Reason::UnsupportedContentEncoding => {
+            refusal.with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))
+        }
         _ => refusal,
     }
 }

@@ -245,6 +245,24 @@ async fn a_foreign_retry_after_is_kept_in_seconds_and_as_a_date() {
 }
 
 #[tokio::test]
+async fn rl_01_who_may_come_again_is_told_when_whoever_refused() {
+    for code in [429, 503] {
+        let foreign = || Response::builder().status(code).body(Steps::default().known()).unwrap();
+        let response = normalized(identified("GET"), foreign()).await;
+        assert_eq!(response.status(), code);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        let delay = status(normalized(call(), foreign()).await.headers())
+            .get_details_retry_info()
+            .unwrap()
+            .retry_delay;
+        assert_eq!(delay, Some(std::time::Duration::from_secs(1)));
+    }
+    let foreign = Response::builder().status(500).body(Steps::default().known()).unwrap();
+    let response = normalized(identified("GET"), foreign).await;
+    assert!(!response.headers().contains_key(header::RETRY_AFTER));
+}
+
+#[tokio::test]
 async fn headers_stay_but_for_those_of_the_body_that_is_gone() {
     let foreign = Response::builder()
         .status(416)

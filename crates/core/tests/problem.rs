@@ -308,6 +308,12 @@ async fn rl_01_retry_after_is_whole_seconds_rounded_up() {
     let response =
         answer(Rejection::new(Reason::RateLimited).with_retry_after(Duration::from_millis(59_001)));
     assert_eq!(response.headers()[header::RETRY_AFTER], "60");
+    for reason in
+        [Reason::RateLimited, Reason::Overloaded, Reason::CircuitOpen, Reason::DependencyUnavailable]
+    {
+        assert_eq!(answer(Rejection::new(reason)).headers()[header::RETRY_AFTER], "1", "{reason:?}");
+    }
+    assert!(!answer(Rejection::new(Reason::ContentTooLarge)).headers().contains_key(header::RETRY_AFTER));
     let response = answer(Rejection::new(Reason::RateLimited).with_retry_after(Duration::ZERO));
     assert_eq!(response.headers()[header::RETRY_AFTER], "1");
 }

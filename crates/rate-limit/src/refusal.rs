@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bartizan_core::{Protocol, Reason, Rejection};
+use bartizan_core::{ExtensionName, Protocol, Reason, Rejection};
 
 use crate::{policy::LAYER, store::Ask};
 
@@ -13,6 +13,9 @@ pub(crate) const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-probl
 pub(crate) const REDUCED_CAPACITY: &str =
     "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
 
+/// The most that one request may cost.
+const LIMIT: ExtensionName = ExtensionName::new("limit");
+
 /// Some of `asks` refuse. The caller may come again when all of those would let it pass.
 #[cold]
 pub(crate) fn limited(asks: &[Ask<'_>], protocol: Protocol) -> Rejection {
@@ -21,7 +24,7 @@ pub(crate) fn limited(asks: &[Ask<'_>], protocol: Protocol) -> Rejection {
     for ask in refusing() {
         match ask.decision().retry_after() {
             Some(delay) => longest = longest.max(delay),
-            None => return never(protocol),
+            None => return never(ask.decision().rate().capacity(), protocol),
         }
     }
     let detail = refusing().next().map_or("", |ask| ask.limit.refusal);
@@ -34,11 +37,12 @@ pub(crate) fn limited(asks: &[Ask<'_>], protocol: Protocol) -> Rejection {
 }
 
 /// The request costs more than the quota ever holds: waiting does not help (RL-01).
-fn never(protocol: Protocol) -> Rejection {
+fn never(most: u32, protocol: Protocol) -> Rejection {
     let reason = if protocol.is_grpc() { Reason::MalformedRequest } else { Reason::ContentTooLarge };
     Rejection::new(reason)
         .with_layer(LAYER)
         .with_detail("The request costs more than the quota ever allows. Ask for less at once.")
+        .with_extension(LIMIT, most)
 }
 
 /// The request has no key, and such requests are not let in.

@@ -107,6 +107,8 @@ async fn rl_01_a_cost_that_never_fits_is_no_429() {
     let refused = send(&layer, cost("6")).await;
     assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert!(!refused.headers().contains_key("retry-after"));
+    let problem = Problem::from_slice(&refused.collect().await.unwrap().to_bytes()).unwrap();
+    assert_eq!(problem.extensions["limit"], 5);
     let mut grpc = cost("6");
     *grpc.method_mut() = Method::POST;
     grpc.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));

@@ -1,5 +1,7 @@
 //! Trailers-Only responses that fit what clients accept.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use prost::Message;
@@ -39,15 +41,16 @@ pub(crate) fn render(rejection: &Rejection, protocol: Protocol, domain: &str, re
     }
     let code = rejection.reason().grpc_code();
     headers.insert(GRPC_STATUS, code.to_header());
+    let delay = rejection.told_delay(headers);
     if rejection.reason() == Reason::RateLimited
-        && let Some(delay) = rejection.retry_after()
+        && let Some(delay) = delay
     {
         // Rounded up: a client that waits exactly this long must not be too early.
         let millis = delay.as_nanos().div_ceil(1_000_000);
         headers.insert(GRPC_PUSHBACK, HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX)));
     }
     let room = (METADATA_LIMIT - HEADROOM).saturating_sub(size_of(headers));
-    let (message, details) = fit(rejection, domain, room);
+    let (message, details) = fit(rejection, domain, delay, room);
     headers.insert(GRPC_MESSAGE, message);
     if let Some(details) = details {
         headers.insert(GRPC_DETAILS, details);
@@ -56,14 +59,19 @@ pub(crate) fn render(rejection: &Rejection, protocol: Protocol, domain: &str, re
 
 /// The message and details of `rejection` within `room` bytes: violations go first, then the other details from
 /// the last to the first, then the end of the message.
-fn fit(rejection: &Rejection, domain: &str, room: usize) -> (HeaderValue, Option<HeaderValue>) {
+fn fit(
+    rejection: &Rejection,
+    domain: &str,
+    delay: Option<Duration>,
+    room: usize,
+) -> (HeaderValue, Option<HeaderValue>) {
     let message = rejection.detail();
     let encoded_message = message::encode(message);
     let message_size = field_size(&GRPC_MESSAGE, encoded_message.len());
     let mut status = Status {
         code: rejection.reason().grpc_code().number(),
         message: message.to_owned(),
-        details: other_details(rejection, domain, rejection.is_truncated()),
+        details: other_details(rejection, domain, delay, rejection.is_truncated()),
     };
     let violations = bad_request(rejection);
     let all = violations.field_violations.len();
@@ -76,7 +84,7 @@ fn fit(rejection: &Rejection, domain: &str, room: usize) -> (HeaderValue, Option
         // `ErrorInfo` stands first, and so stays longest.
         if keep > 0 {
             if keep == all {
-                status.details = other_details(rejection, domain, true);
+                status.details = other_details(rejection, domain, delay, true);
             }
             keep /= 2;
         } else if status.details.pop().is_none() {
@@ -119,7 +127,7 @@ fn bad_request(rejection: &Rejection) -> BadRequest {
 }
 
 /// All details but the violations. `truncated` says, as the problem's member does, that some of those are left out.
-fn other_details(rejection: &Rejection, domain: &str, truncated: bool) -> Vec<Any> {
+fn other_details(rejection: &Rejection, domain: &str, delay: Option<Duration>, truncated: bool) -> Vec<Any> {
     let metadata = rejection
         .extensions()
         .iter()
@@ -135,7 +143,7 @@ fn other_details(rejection: &Rejection, domain: &str, truncated: bool) -> Vec<An
     if let Some(id) = rejection.request_id() {
         details.push(Any::pack("RequestInfo", &RequestInfo { request_id: id.as_str().to_owned() }));
     }
-    if let Some(delay) = rejection.retry_after() {
+    if let Some(delay) = delay {
         details.push(Any::pack("RetryInfo", &RetryInfo { retry_delay: Some(delay.into()) }));
     }
     if !rejection.quotas().is_empty() {

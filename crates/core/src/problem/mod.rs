@@ -91,7 +91,7 @@ pub(crate) fn render(
     // 404, 405, 410, 414 and 501 may be cached without being told so (RFC 9110 section 15.1).
     headers.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
-    if let Some(delay) = rejection.retry_after() {
+    if let Some(delay) = rejection.told_delay(headers) {
         // By way of a string of the exact length: a value made from a number allocates twice.
         if let Ok(seconds) = HeaderValue::try_from(whole_seconds(delay).to_string()) {
             headers.insert(header::RETRY_AFTER, seconds);

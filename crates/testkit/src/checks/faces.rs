@@ -148,6 +148,12 @@ fn problem_face(which: &str, reason: Reason, kind: Kind, response: &Response<Byt
         "{which}: the problem's `code` is {code:?}, and that of the reason {:?}",
         reason.code()
     );
+    ensure!(
+        response.status() != StatusCode::PAYLOAD_TOO_LARGE
+            || problem.extensions.keys().any(|name| name.starts_with("limit")),
+        Refusal,
+        "{which}: a 413 that does not tell the limit"
+    );
 }
 
 fn expect_header(
@@ -174,10 +180,19 @@ fn goes_with_it(which: &str, reason: Reason, headers: &HeaderMap) {
         StatusCode::METHOD_NOT_ALLOWED => {
             ensure!(headers.contains_key(header::ALLOW), Refusal, "{which}: a 405 without `Allow`");
         }
-        StatusCode::TOO_MANY_REQUESTS => ensure!(
+        status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => ensure!(
             headers.contains_key(header::RETRY_AFTER),
             Refusal,
-            "{which}: a 429 without `Retry-After`"
+            "{which}: a {} without `Retry-After`",
+            status.as_u16()
+        ),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ensure!(
+            // RFC 9110 section 15.5.16; RFC 5789 section 2.2 and W3C's LDP for the methods.
+            ["accept", "accept-encoding", "accept-patch", "accept-post"]
+                .iter()
+                .any(|name| headers.contains_key(*name)),
+            Refusal,
+            "{which}: a 415 that does not tell what is accepted"
         ),
         _ => {}
     }

@@ -10,7 +10,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Duration,
 };
 
 use bartizan_core::{Face, Reason, Rejection, ResponseBody};
@@ -372,10 +371,7 @@ where
         Sickness::RefusesWithAnotherReason => Reason::Overloaded,
         _ => reason,
     };
-    let mut rejection = Rejection::new(reason);
-    if reason == Reason::RateLimited && sickness != Sickness::ForgetsToSayWhen {
-        rejection = rejection.with_retry_after(Duration::from_secs(1));
-    }
+    let rejection = Rejection::new(reason);
     let response = if sickness == Sickness::RefusesGrpcWithHttp && grpc {
         rejection.into_response(&Face::default())
     } else {
@@ -387,6 +383,7 @@ where
         Sickness::RefusesWithPlainText if !grpc => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
         }
+        Sickness::ForgetsToSayWhen => drop(headers.remove(header::RETRY_AFTER)),
         Sickness::RefusesWithoutNoStore => drop(headers.remove(header::CACHE_CONTROL)),
         Sickness::RefusesWithAnotherStatus if !grpc => *response.status_mut() = StatusCode::BAD_REQUEST,
         Sickness::SaysThatHeadIsEmpty if head => {
