@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use bartizan_core::{Principal, Problem, ServerLayer, phase::Phase};
 use bartizan_rate_limit::{ConcurrencyLimitLayer, Global, PerClientAddr, PerPrincipal};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use support::{SECOND, by};
 use tower::{Layer, ServiceExt, service_fn};
@@ -77,6 +77,40 @@ async fn rl_06_a_service_that_is_full_sheds_with_503() {
 }
 
 #[tokio::test]
+async fn grpc_15_a_health_check_passes_when_all_places_are_taken() {
+    let layer = ConcurrencyLimitLayer::new(1)
+        .unwrap()
+        .by(Global)
+        .with_exempt_paths(["/grpc.health.v1.Health/Check", "/health/*"])
+        .unwrap()
+        .with_exempt_methods([Method::HEAD]);
+    let service = layer.layer(service_fn(async |_: Request<String>| {
+        Ok::<_, Infallible>(Response::new(String::from("body")))
+    }));
+    let send = async |method: &str, path: &str| {
+        let request = Request::builder().method(method).uri(path).body(String::new()).unwrap();
+        service.clone().oneshot(request).await.unwrap()
+    };
+    let first = send("GET", "/orders").await;
+    assert_eq!(layer.in_flight(), 1);
+    for (method, path, expected) in [
+        ("POST", "/grpc.health.v1.Health/Check", 200),
+        ("GET", "/health/live", 200),
+        ("HEAD", "/orders", 200),
+        ("POST", "/grpc.health.v1.Health/Watch", 503),
+        ("GET", "/health/%6cive", 503),
+        ("GET", "/orders", 503),
+    ] {
+        let response = send(method, path).await;
+        assert_eq!((response.status().as_u16(), layer.in_flight()), (expected, 1), "{method} {path}");
+        drop(response);
+        assert_eq!(layer.in_flight(), 1, "nothing is given back that was not taken: {method} {path}");
+    }
+    drop(first);
+    assert_eq!(layer.in_flight(), 0);
+}
+
+#[tokio::test]
 async fn the_place_in_a_stack_is_that_of_the_key_and_settings_are_checked() {
     fn phase<L: ServerLayer>(_: &L) -> &'static str {
         L::Phase::NAME
@@ -86,5 +120,6 @@ async fn the_place_in_a_stack_is_that_of_the_key_and_settings_are_checked() {
     assert_eq!(phase(&layer().by(PerPrincipal)), "principal_limit");
     assert_eq!(ConcurrencyLimitLayer::new(0).unwrap_err().field(), "max");
     assert_eq!(layer().with_max_keys(0).unwrap_err().field(), "max_keys");
+    assert_eq!(layer().with_exempt_paths(["healthz"]).unwrap_err().field(), "exempt_paths");
     assert_eq!(layer().with_name("a b").unwrap_err().field(), "name");
 }

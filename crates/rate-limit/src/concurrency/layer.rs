@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use bartizan_core::{QuotaViolation, Reason, RecorderChoice, Rejection, ServerLayer};
+use http::Method;
 use tower_layer::Layer;
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     ConfigError, Key, KeyExtractor, MissingKey, RequestHead, Unkeyed,
     config::{DEFAULT_MAX_KEYS, checked_max_keys, checked_name},
+    exempt::Exempt,
     refusal,
     telemetry::{Outcome, Telemetry},
 };
@@ -26,7 +28,8 @@ const LAYER: &str = "concurrency_limit";
 ///
 /// A caller over its limit is refused with 429 (RESOURCE_EXHAUSTED); where the key is not the caller's, as with
 /// [`Global`](crate::Global), with 503 (UNAVAILABLE). `Retry-After` is
-/// [what was set](Self::with_retry_after): nobody knows when a place becomes free.
+/// [what was set](Self::with_retry_after): nobody knows when a place becomes free. Health checks go on being answered
+/// if they are [exempt](Self::with_exempt_paths).
 ///
 /// The state belongs to the value, as a rate limit's does: set up first, then clone.
 ///
@@ -68,6 +71,7 @@ struct Settings {
     missing: MissingKey,
     retry_after: Duration,
     recorder: RecorderChoice,
+    exempt: Exempt,
 }
 
 impl ConcurrencyLimitLayer {
@@ -87,6 +91,7 @@ impl ConcurrencyLimitLayer {
             missing: MissingKey::default(),
             retry_after: Duration::from_secs(1),
             recorder: RecorderChoice::default(),
+            exempt: Exempt::default(),
         };
         Ok(Self::assemble(settings, Arc::new(Unkeyed(()))))
     }
@@ -128,6 +133,28 @@ impl<K> ConcurrencyLimitLayer<K> {
         self.with(|settings| settings.retry_after = delay)
     }
 
+    /// Requests of these methods pass without a place, however full it is.
+    pub fn with_exempt_methods(self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.with(|settings| settings.exempt.add_methods(methods))
+    }
+
+    /// Requests for these paths pass without a place, however full it is: `/healthz`, `/grpc.health.v1.Health/Check`,
+    /// or `/static/*` for all paths below `/static`. A full service is healthy, and must be able to say so.
+    ///
+    /// Paths are compared as they were sent. Below a `/*`, paths that have several spellings are counted.
+    ///
+    /// # Errors
+    ///
+    /// When a path does not start with `/`, has several spellings itself, or a `*` elsewhere than at its end.
+    pub fn with_exempt_paths<P: AsRef<str>>(
+        self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Self, ConfigError> {
+        let mut exempt = self.shared.settings.exempt.clone();
+        paths.into_iter().try_for_each(|path| exempt.add_path(path.as_ref()))?;
+        Ok(self.with(|settings| settings.exempt = exempt))
+    }
+
     /// Counts in this recorder instead of the one in force.
     #[cfg(feature = "metrics")]
     pub fn with_recorder(self, recorder: impl metrics::Recorder + Send + Sync + 'static) -> Self {
@@ -165,6 +192,9 @@ impl<K> ConcurrencyLimitLayer<K> {
 impl<K: KeyExtractor> Shared<K> {
     /// A place for a request, or why there is none.
     pub(super) fn admit(&self, head: &RequestHead<'_>) -> Result<Permit, Rejection> {
+        if self.settings.exempt.covers(head) {
+            return Ok(Permit::exempt());
+        }
         let key = match (self.key.key(head), self.settings.missing) {
             (Some(key), _) => key,
             (None, MissingKey::Shared) => Key::unknown(),

@@ -65,15 +65,14 @@ impl Slots {
         }
         *count += 1;
         drop(shard);
-        Some(Permit { slots: Arc::clone(self), key, hash, shared })
+        Some(Permit(Some(Place { slots: Arc::clone(self), key, hash, shared })))
     }
 
-    fn release(&self, permit: &Permit) {
-        let mut shard = self.shard(permit.hash).lock();
-        if permit.shared {
+    fn release(&self, place: &Place) {
+        let mut shard = self.shard(place.hash).lock();
+        if place.shared {
             shard.overflow = shard.overflow.saturating_sub(1);
-        } else if let Ok(mut entry) = shard.counts.find_entry(permit.hash, |(known, _)| *known == permit.key)
-        {
+        } else if let Ok(mut entry) = shard.counts.find_entry(place.hash, |(known, _)| *known == place.key) {
             let count = &mut entry.get_mut().1;
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -96,9 +95,12 @@ impl fmt::Debug for Slots {
     }
 }
 
-/// A place among the requests that are under way, given back when it is dropped: at the end of the response's body,
-/// or when the request is given up.
-pub struct Permit {
+/// Lets a request be under way until it is dropped: at the end of the response's body, or when the request is given
+/// up. An exempt request takes no place.
+pub struct Permit(Option<Place>);
+
+/// A place among the requests that are under way, given back when it is dropped.
+struct Place {
     slots: Arc<Slots>,
     key: Fingerprint,
     hash: u64,
@@ -107,9 +109,14 @@ pub struct Permit {
 }
 
 impl Permit {
+    /// For a request that is not counted.
+    pub(super) const fn exempt() -> Self {
+        Self(None)
+    }
+
     /// Whether it counts with keys that found no room of their own.
     pub(super) fn is_shared(&self) -> bool {
-        self.shared
+        self.0.as_ref().is_some_and(|place| place.shared)
     }
 }
 
@@ -117,7 +124,7 @@ impl Observer for Permit {
     fn on_end(self, _: Outcome) {}
 }
 
-impl Drop for Permit {
+impl Drop for Place {
     fn drop(&mut self) {
         self.slots.release(self);
     }
