@@ -165,17 +165,73 @@ async fn rl_14_retry_after_stops_the_one_authority_and_resumption_is_spread() {
         send_to(&layer, "http://a.example/", &answers).await;
         assert_eq!(send_to(&layer, "http://b.example/", &answers).await, StatusCode::OK);
         let start = Instant::now();
-        while send(&layer).await != StatusCode::OK {
-            advance(Duration::from_millis(10)).await;
-        }
-        resumed.push(start.elapsed());
+        resumed.push(resumes(&layer, start).await);
     }
-    assert!(
-        resumed.iter().all(|after| (5 * SECOND..=6 * SECOND + SECOND / 50).contains(after)),
-        "{resumed:?}"
-    );
+    assert_spread(&resumed, 5 * SECOND);
+}
+
+/// When `layer` lets a request pass again, counted from `start`.
+async fn resumes(layer: &OutboundRateLimitLayer, start: Instant) -> Duration {
+    while send(layer).await != StatusCode::OK {
+        advance(Duration::from_millis(10)).await;
+    }
+    start.elapsed()
+}
+
+/// A fleet that was told to wait comes back over five seconds.
+#[track_caller]
+fn assert_spread(resumed: &[Duration], wait: Duration) {
+    let all = wait..=wait + 5 * SECOND + SECOND / 50;
+    assert!(resumed.iter().all(|after| all.contains(after)), "{resumed:?}");
     let (first, last) = (resumed.iter().min().unwrap(), resumed.iter().max().unwrap());
-    assert!(*last - *first > SECOND / 10, "a fleet comes back one after the other: {resumed:?}");
+    assert!(*last - *first > SECOND, "all come back within one second: {resumed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rl_14_a_quota_that_is_counted_down_here_is_resumed_one_after_the_other_too() {
+    let mut resumed = Vec::new();
+    for _ in 0..20 {
+        let layer = OutboundRateLimitLayer::learning();
+        let answers = says([Response::builder().header("ratelimit", r#""a";r=2;t=10"#)]);
+        let start = Instant::now();
+        for expected in [200, 200, 200, 429] {
+            assert_eq!(send_to(&layer, "http://a.example/", &answers).await.as_u16(), expected);
+        }
+        resumed.push(resumes(&layer, start).await);
+    }
+    assert_spread(&resumed, 10 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rl_14_many_answers_do_not_move_the_end_of_a_wait_to_its_latest() {
+    let mut resumed = Vec::new();
+    for _ in 0..20 {
+        let layer = OutboundRateLimitLayer::learning();
+        let start = Instant::now();
+        let service = layer.layer(service_fn(async |_: Request<String>| {
+            sleep(SECOND / 10).await;
+            Ok::<_, Infallible>(refusal().header("retry-after", "5").body(String::new()).unwrap())
+        }));
+        let request = || Request::get("http://a.example/").body(String::new()).unwrap();
+        let all = (0..100).map(|_| tokio::spawn(service.clone().oneshot(request()))).collect::<Vec<_>>();
+        for answer in all {
+            assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::TOO_MANY_REQUESTS);
+        }
+        resumed.push(resumes(&layer, start + SECOND / 10).await);
+    }
+    assert_spread(&resumed, 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rl_14_a_pause_of_milliseconds_does_not_become_one_of_seconds() {
+    for _ in 0..20 {
+        let layer = OutboundRateLimitLayer::learning();
+        let pushback = Response::builder().header("grpc-status", "8").header("grpc-retry-pushback-ms", "100");
+        send_to(&layer, "http://a.example/", &says([pushback])).await;
+        assert_eq!(send(&layer).await, StatusCode::TOO_MANY_REQUESTS);
+        advance(SECOND * 6 / 10 + Duration::from_millis(10)).await;
+        assert_eq!(send(&layer).await, StatusCode::OK);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,14 +241,16 @@ async fn rl_14_rate_limit_fields_tell_how_many_may_follow() {
     for expected in [200, 200, 200, 429] {
         assert_eq!(send_to(&layer, "http://a.example/", &answers).await.as_u16(), expected);
     }
-    advance(10 * SECOND).await;
+    advance(9 * SECOND).await;
+    assert_eq!(send(&layer).await, StatusCode::TOO_MANY_REQUESTS);
+    advance(6 * SECOND).await;
     assert_eq!(send(&layer).await, StatusCode::OK);
     // Each policy holds for itself.
     let answers = says([Response::builder().header("ratelimit", r#""a";r=9;t=1, "b";r=0;t=30"#)]);
     send_to(&layer, "http://a.example/", &answers).await;
     advance(29 * SECOND).await;
     assert_eq!(send(&layer).await, StatusCode::TOO_MANY_REQUESTS);
-    advance(5 * SECOND).await;
+    advance(6 * SECOND).await;
     assert_eq!(send(&layer).await, StatusCode::OK);
 }
 

@@ -16,8 +16,8 @@ use crate::{ConfigError, Rate, config::checked_name, quota::Quota, telemetry::Te
 /// 2. **What the upstream says.** After 429 or 503 with `Retry-After`, or RESOURCE_EXHAUSTED with
 ///    `grpc-retry-pushback-ms`, nothing is sent until then. `RateLimit` fields say how many requests are left, and
 ///    until when (draft-ietf-httpapi-ratelimit-headers-10). What is malformed, or comes from a cache, is ignored. No
-///    wait is longer than an hour. To each wait a random second, or a tenth of it if that is more, is added, so that
-///    a fleet of clients does not come back at once.
+///    wait is longer than an hour. To each wait up to five seconds are added at random, or up to a tenth of it if that
+///    is more, so that a fleet of clients does not come back at once; to one of less than a second up to five times that.
 /// 3. **Too early.** A request that may not be sent yet is refused with 429 (RESOURCE_EXHAUSTED), as a proxy would,
 ///    and `Retry-After`. With [`with_waiting`](Self::with_waiting) it waits for its turn instead: first come, first
 ///    served. It is refused at once when the line is full, or when it would have to wait for too long, or beyond

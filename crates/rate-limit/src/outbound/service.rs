@@ -198,7 +198,7 @@ where
                     let response = ready!(inner.poll(cx))?;
                     let clock = &this.shared.settings.clock;
                     if let Some(upstream) = sent.take().map(Sent::answered) {
-                        upstream.learn(hints::read(&response, clock.wall()), clock.now(), jitter);
+                        upstream.learn(hints::read(&response, clock.wall()), clock.now());
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::forward)));
                 }
@@ -212,12 +212,6 @@ where
             this.state.set(next);
         }
     }
-}
-
-/// A random second, or a tenth of the wait if that is more: a fleet must not come back within one second.
-fn jitter(wait: Duration) -> Duration {
-    let most = (wait / 10).max(Duration::from_secs(1));
-    Duration::from_nanos(rand::random_range(0..=u64::try_from(most.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 impl<S, F, B> fmt::Debug for OutboundRateLimitFuture<S, F, B> {

@@ -43,7 +43,26 @@ struct State {
 struct Learned {
     name: Box<str>,
     remaining: u64,
+    /// What the upstream told: then there is more.
+    told: Duration,
     until: Instant,
+}
+
+impl Learned {
+    /// Puts off the end of a policy that is used up. Once for each: of many times the latest would count, and that is
+    /// nearly the same for all of a fleet.
+    fn spread(&mut self) {
+        self.until += jitter(self.told);
+    }
+}
+
+/// Up to five seconds, or a tenth of the wait if that is more, so that a fleet does not come back within one second. After
+/// less than a second of waiting, up to five times that: whoever is told to pause for some milliseconds is not to
+/// stand still for seconds.
+fn jitter(wait: Duration) -> Duration {
+    const MOST: Duration = Duration::from_secs(5);
+    let most = wait.saturating_mul(5).min(MOST).max(wait / 10);
+    Duration::from_nanos(rand::random_range(0..=u64::try_from(most.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 impl Upstream {
@@ -76,6 +95,9 @@ impl Upstream {
         }
         for policy in &mut state.policies {
             policy.remaining -= 1;
+            if policy.remaining == 0 {
+                policy.spread();
+            }
         }
         self.under_way.fetch_add(1, Relaxed);
         Ok(Sent(Arc::clone(self)))
@@ -91,29 +113,38 @@ impl Upstream {
         first.saturating_add(quota.rate.interval().saturating_mul(ahead))
     }
 
-    /// Remembers what a response told. `jitter` is added to each wait.
-    pub(super) fn learn(&self, hints: Hints, now: Instant, jitter: impl Fn(Duration) -> Duration) {
+    /// Remembers what a response told.
+    pub(super) fn learn(&self, hints: Hints, now: Instant) {
         if hints.pause.is_none() && hints.policies.is_empty() {
             return;
         }
         let mut state = self.state.lock();
         let state = &mut *state;
-        if let Some(pause) = hints.pause.filter(|pause| !pause.is_zero()) {
-            let until = now + pause + jitter(pause);
-            // A later response may be of an earlier request.
-            state.paused_until = state.paused_until.max(Some(until));
+        // A later response may be of an earlier request, and what it asks for may be over by then.
+        if let Some(pause) = hints.pause.filter(|pause| !pause.is_zero())
+            && state.paused_until.is_none_or(|until| until < now + pause)
+        {
+            state.paused_until = Some(now + pause + jitter(pause));
         }
         state.policies.retain(|policy| policy.until > now);
         let under_way = self.under_way.load(Relaxed) as u64;
         for hint in hints.policies {
             // What is still under way was not counted yet when the upstream wrote this.
             let remaining = hint.remaining.saturating_sub(under_way);
-            let spread = if remaining == 0 { jitter(hint.more_after) } else { Duration::ZERO };
-            let until = now + hint.more_after + spread;
-            if let Some(known) = state.policies.iter_mut().find(|known| known.name == hint.name) {
-                *known = Learned { name: hint.name, remaining, until };
-            } else if state.policies.len() < Self::MOST_POLICIES && until > now {
-                state.policies.push(Learned { name: hint.name, remaining, until });
+            let told = hint.more_after;
+            let mut learned = Learned { name: hint.name, remaining, told, until: now + told };
+            let known = state.policies.iter_mut().find(|known| known.name == learned.name);
+            if remaining == 0 {
+                if known.as_ref().is_some_and(|known| known.remaining == 0 && known.until >= learned.until) {
+                    // Used up, as is known.
+                    continue;
+                }
+                learned.spread();
+            }
+            if let Some(known) = known {
+                *known = learned;
+            } else if state.policies.len() < Self::MOST_POLICIES && learned.until > now {
+                state.policies.push(learned);
             }
         }
     }
