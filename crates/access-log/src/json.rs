@@ -443,7 +443,7 @@ mod tests {
             }
             line.member(key!("last"), |value| value.bool(true));
         });
-        assert!(full.len() <= MAX_LINE && full.ends_with('\n'), "{}", full.len());
+        assert!(full.len() <= 16_384 && full.ends_with('\n'), "{}", full.len());
         let read: Json = serde_json::from_str(&full).unwrap();
         assert_eq!(
             (&read["first"], &read["last"], &read["truncated"]),

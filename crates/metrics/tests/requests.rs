@@ -56,7 +56,12 @@ fn obs_07_a_request_is_measured_in_seconds_by_method_route_and_status() {
             ("http_request_method=GET,http_route=/orders/{id},http_response_status_code=404", vec![0.25]),
         ]
     );
-    assert!(DURATION_BUCKETS.is_sorted());
+}
+
+#[test]
+fn obs_07_the_buckets_are_those_of_the_conventions() {
+    let boundaries = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    assert_eq!(DURATION_BUCKETS.map(f64::to_bits), boundaries.map(f64::to_bits));
 }
 
 #[test]

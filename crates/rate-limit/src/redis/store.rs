@@ -322,3 +322,14 @@ impl fmt::Debug for RedisStore {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rl_13_a_decision_may_take_50_ms() {
+        let store = RedisStore::single("redis://localhost").unwrap();
+        assert_eq!(store.inner.settings.timeout, Duration::from_millis(50));
+    }
+}
