@@ -130,7 +130,8 @@
 //! - `redis-tls`: the same over TLS, `rediss://`.
 //! - `scope`: outgoing calls that wait keep the deadline of the request they are made for.
 //! - `serde`: a [`Rate`] in a configuration is its text, `50/s burst 100`.
-//! - `tracing`: faults are `tracing` events instead of lines on standard error.
+//! - `tracing`: an event for each refused request, `excess_rate_limit`, target `bartizan::rate_limit`; faults are events
+//!   instead of lines on standard error.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bartizan_core::{ExtensionName, Protocol, Reason, Rejection};
 
-use crate::{policy::LAYER, store::Ask};
+use crate::{policy::LAYER, store::Ask, telemetry};
 
 /// The problem type that IANA registers for an exhausted quota.
 pub(crate) const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
@@ -20,6 +20,9 @@ const LIMIT: ExtensionName = ExtensionName::new("limit");
 #[cold]
 pub(crate) fn limited(asks: &[Ask<'_>], protocol: Protocol) -> Rejection {
     let refusing = || asks.iter().filter(|ask| ask.refuses());
+    if let Some(first) = refusing().next() {
+        telemetry::refused(first.limit.name());
+    }
     let mut longest = Duration::ZERO;
     for ask in refusing() {
         match ask.decision().retry_after() {

@@ -11,6 +11,14 @@ pub(crate) enum Outcome {
     NoKey,
 }
 
+/// A caller is over a limit, and refused: by the name that OWASP's logging vocabulary has for it (LOG-06).
+pub(crate) fn refused(policy: &str) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(target: "bartizan::rate_limit", event = "excess_rate_limit", policy, "refused");
+    #[cfg(not(feature = "tracing"))]
+    let _ = policy;
+}
+
 #[cfg(feature = "metrics")]
 pub(crate) use self::enabled::Telemetry;
 

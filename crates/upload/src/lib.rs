@@ -143,7 +143,8 @@
 //!
 //! - `axum`: the extractor.
 //! - `metrics`: `bartizan_upload_failures_total{code}`.
-//! - `tracing`: an event for what report-only mode lets pass, target `bartizan::upload`.
+//! - `tracing`: an event for each refusal, `upload_validation_fail`, and for what report-only mode lets pass, target
+//!   `bartizan::upload`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

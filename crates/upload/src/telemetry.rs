@@ -28,8 +28,14 @@ impl Telemetry {
         #[cfg(feature = "metrics")]
         self.counters.count(code);
         #[cfg(feature = "tracing")]
-        if report_only {
-            tracing::info!(target: "bartizan::upload", code, "this file would be refused");
+        {
+            // The fixed name that OWASP's logging vocabulary has for it (LOG-06). A bug is none of the caller's.
+            let event = rejection.reason().status().is_client_error().then_some("upload_validation_fail");
+            if report_only {
+                tracing::info!(target: "bartizan::upload", event, code, "this file would be refused");
+            } else {
+                tracing::info!(target: "bartizan::upload", event, code, "refused");
+            }
         }
     }
 }

@@ -298,7 +298,8 @@
 //! - `decompress`: bodies in gzip, deflate and brotli. Without it they are a 415.
 //! - `metrics`: `bartizan_validation_failures_total{location,code}`. Both labels are texts of the program; of a
 //!   response the location is `response`.
-//! - `tracing`: an event for what report-only mode lets pass, target `bartizan::validate`.
+//! - `tracing`: an event for each refusal, `input_validation_fail`, and for what report-only mode lets pass, target
+//!   `bartizan::validate`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

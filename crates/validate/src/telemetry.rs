@@ -34,9 +34,13 @@ impl Telemetry {
             self.counters.count(location, code);
         }
         #[cfg(feature = "tracing")]
-        if report_only {
-            let (location, code) = first(rejection);
-            tracing::info!(target: "bartizan::validate", location, code, "this request would be refused");
+        {
+            let ((location, code), event) = (first(rejection), event(rejection.reason()));
+            if report_only {
+                tracing::info!(target: "bartizan::validate", event, location, code, "this request would be refused");
+            } else {
+                tracing::info!(target: "bartizan::validate", event, location, code, "refused");
+            }
         }
     }
 
@@ -62,6 +66,17 @@ impl Telemetry {
         tracing::warn!(target: "bartizan::validate", log_only, "{told}");
         #[cfg(not(feature = "metrics"))]
         let _ = codes;
+    }
+}
+
+/// The fixed name that OWASP's logging vocabulary has for what was refused (LOG-06).
+#[cfg(feature = "tracing")]
+fn event(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Unauthenticated | Reason::MalformedCredentials => Some("authn_fail"),
+        Reason::PermissionDenied => Some("authz_fail"),
+        _ if reason.status().is_client_error() => Some("input_validation_fail"),
+        _ => None,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     config::{DEFAULT_MAX_KEYS, checked_max_keys, checked_name},
     exempt::Exempt,
     refusal,
-    telemetry::{Outcome, Telemetry},
+    telemetry::{self, Outcome, Telemetry},
 };
 
 const LAYER: &str = "concurrency_limit";
@@ -217,6 +217,7 @@ impl<K: KeyExtractor> Shared<K> {
     #[cold]
     fn refuse(&self) -> Rejection {
         let (reason, problem_type) = if self.key.is_of_caller() {
+            telemetry::refused(&self.settings.name);
             (Reason::RateLimited, refusal::QUOTA_EXCEEDED)
         } else {
             (Reason::Overloaded, refusal::REDUCED_CAPACITY)

@@ -1,5 +1,7 @@
 //! What the layer does with uploads.
 
+#[cfg(feature = "tracing")]
+mod events;
 mod files;
 mod forms;
 mod limits;

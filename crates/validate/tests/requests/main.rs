@@ -2,6 +2,8 @@
 
 #[cfg(feature = "decompress")]
 mod decompress;
+#[cfg(all(feature = "schema", feature = "tracing"))]
+mod events;
 mod json;
 #[cfg(all(feature = "axum", feature = "garde"))]
 mod parameters;
