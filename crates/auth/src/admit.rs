@@ -1,6 +1,9 @@
 //! Which requests an [`ApiKeyLayer`](crate::ApiKeyLayer) lets pass.
 
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, OnceLock},
+};
 
 use bartizan_core::{Face, Fault, MatchedRoute, Reason, Rejection, RequestContext};
 use http::{HeaderValue, Request};
@@ -8,7 +11,7 @@ use tower_service::Service;
 
 use crate::{
     ApiKeyFuture, AsyncKeyStore, CachedKeys, Failure, HeldFuture, KeyStore, StoredKey, authorize,
-    challenge::Challenges,
+    challenge::{Asks, Challenges},
     credential::{self, Credential, Place},
     held::Deciding,
     key::{self, Presented},
@@ -28,11 +31,32 @@ enum Begun {
 pub(crate) struct Shared<K> {
     pub(crate) store: Arc<K>,
     pub(crate) settings: Settings,
+    /// Made when the first request comes: until then what the layer asks with may change.
+    asks: OnceLock<Asks>,
 }
 
 impl<K> Clone for Shared<K> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), settings: self.settings.clone() }
+        Self::new(Arc::clone(&self.store), self.settings.clone())
+    }
+}
+
+impl<K> Shared<K> {
+    pub(crate) fn new(store: Arc<K>, settings: Settings) -> Self {
+        Self { store, settings, asks: OnceLock::new() }
+    }
+
+    /// What the layer asks with.
+    #[inline]
+    pub(crate) fn asks(&self) -> Asks {
+        let lines = || [&self.settings.challenge].into_iter().chain(&self.settings.challenges_beside);
+        *self.asks.get_or_init(|| Asks::with(lines()))
+    }
+
+    /// The other method of an `AuthLayer` asks with these lines.
+    pub(crate) fn set_challenges_beside(&mut self, lines: Vec<HeaderValue>) {
+        self.settings.challenges_beside = lines;
+        self.asks = OnceLock::new();
     }
 }
 
@@ -53,9 +77,10 @@ impl<K: KeyStore> Shared<K> {
     where
         S: Service<Request<B>>,
     {
+        let asks = self.asks();
         match self.admit(&mut request, optional) {
-            Ok(Some(Place::Query)) => ApiKeyFuture::forward_private(inner.call(request)),
-            Ok(_) => ApiKeyFuture::forward(inner.call(request)),
+            Ok(Some(Place::Query)) => ApiKeyFuture::forward_private(inner.call(request), asks),
+            Ok(_) => ApiKeyFuture::forward(inner.call(request), asks),
             Err(failure) => ApiKeyFuture::refuse(self.refusal(failure), Face::of(&request)),
         }
     }
@@ -106,6 +131,7 @@ impl<A: AsyncKeyStore> Shared<CachedKeys<A>> {
     where
         S: Service<Request<B>> + Clone,
     {
+        let asks = shared.asks();
         let decided = match Self::begin(shared, &mut request, optional) {
             Ok(Begun::Waits(deciding, place)) => {
                 // The one that was polled ready goes with the request.
@@ -114,11 +140,12 @@ impl<A: AsyncKeyStore> Shared<CachedKeys<A>> {
                     mem::replace(inner, clone),
                     request,
                     place == Place::Query,
+                    asks,
                     deciding,
                 );
             }
-            Ok(Begun::Passes(Some(Place::Query))) => ApiKeyFuture::forward_private(inner.call(request)),
-            Ok(Begun::Passes(_)) => ApiKeyFuture::forward(inner.call(request)),
+            Ok(Begun::Passes(Some(Place::Query))) => ApiKeyFuture::forward_private(inner.call(request), asks),
+            Ok(Begun::Passes(_)) => ApiKeyFuture::forward(inner.call(request), asks),
             Err(failure) => ApiKeyFuture::refuse(shared.refusal(failure), Face::of(&request)),
         };
         HeldFuture::decided(decided)

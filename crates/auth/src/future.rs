@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
+use crate::challenge::Asks;
+
 pin_project! {
     /// Response future of [`ApiKeyService`](crate::ApiKeyService).
     #[derive(Debug)]
@@ -17,6 +19,7 @@ pin_project! {
     pub struct ApiKeyFuture<F> {
         #[pin]
         state: State<F>,
+        asks: Asks,
     }
 }
 
@@ -31,16 +34,16 @@ pin_project! {
 }
 
 impl<F> ApiKeyFuture<F> {
-    pub(crate) fn forward(inner: F) -> Self {
-        Self { state: State::Plain { inner: ResponseFuture::forward(inner) } }
+    pub(crate) fn forward(inner: F, asks: Asks) -> Self {
+        Self { state: State::Plain { inner: ResponseFuture::forward(inner) }, asks }
     }
 
-    pub(crate) fn forward_private(inner: F) -> Self {
-        Self { state: State::Private { inner: ResponseFuture::forward(inner) } }
+    pub(crate) fn forward_private(inner: F, asks: Asks) -> Self {
+        Self { state: State::Private { inner: ResponseFuture::forward(inner) }, asks }
     }
 
     pub(crate) fn refuse(rejection: Rejection, face: Face) -> Self {
-        Self { state: State::Plain { inner: ResponseFuture::refuse(rejection, face) } }
+        Self { state: State::Plain { inner: ResponseFuture::refuse(rejection, face) }, asks: Asks::NOTHING }
     }
 }
 
@@ -52,14 +55,19 @@ where
     type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
-            StateProj::Plain { inner } => inner.poll(cx),
+        let this = self.project();
+        let (mut head, body) = match this.state.project() {
+            StateProj::Plain { inner } => ready!(inner.poll(cx))?.into_parts(),
             StateProj::Private { inner } => {
                 let mut response = ready!(inner.poll(cx))?;
                 keep_out_of_shared_caches(response.headers_mut());
-                Poll::Ready(Ok(response))
+                response.into_parts()
             }
+        };
+        if Asks::concern(head.status) {
+            head = this.asks.complete(head);
         }
+        Poll::Ready(Ok(Response::from_parts(head, body)))
     }
 }
 

@@ -12,7 +12,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::ApiKeyFuture;
+use crate::{ApiKeyFuture, challenge::Asks};
 
 /// What is decided: the request passes, perhaps with one more header, or it is refused.
 pub(crate) type Verdict = Result<Option<(HeaderName, HeaderValue)>, Rejection>;
@@ -46,6 +46,7 @@ struct Held<S, B> {
     request: Request<B>,
     face: Face,
     is_private: bool,
+    asks: Asks,
 }
 
 impl<S, B> HeldFuture<S, B>
@@ -53,9 +54,15 @@ where
     S: Service<Request<B>>,
 {
     /// Calls `service`, which was polled ready, with `request` if it is decided that it may pass.
-    pub(crate) fn hold(service: S, request: Request<B>, is_private: bool, deciding: Deciding) -> Self {
+    pub(crate) fn hold(
+        service: S,
+        request: Request<B>,
+        is_private: bool,
+        asks: Asks,
+        deciding: Deciding,
+    ) -> Self {
         let face = Face::of(&request);
-        let held = Some(Held { service, request, face, is_private });
+        let held = Some(Held { service, request, face, is_private, asks });
         Self { state: State::Deciding { deciding, held } }
     }
 
@@ -89,7 +96,7 @@ where
                 StateProj::Answering { inner } => return inner.poll(cx),
                 StateProj::Deciding { deciding, held } => {
                     let verdict = ready!(deciding.as_mut().poll(cx));
-                    let Held { mut service, mut request, face, is_private } =
+                    let Held { mut service, mut request, face, is_private, asks } =
                         held.take().expect("it is taken once, when the decision is made");
                     match verdict {
                         Err(rejection) => ApiKeyFuture::refuse(rejection, face),
@@ -99,9 +106,9 @@ where
                             }
                             let inner = service.call(request);
                             if is_private {
-                                ApiKeyFuture::forward_private(inner)
+                                ApiKeyFuture::forward_private(inner, asks)
                             } else {
-                                ApiKeyFuture::forward(inner)
+                                ApiKeyFuture::forward(inner, asks)
                             }
                         }
                     }

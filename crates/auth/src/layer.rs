@@ -56,10 +56,7 @@ pub struct ApiKeyLayer<K, P = Required> {
 impl<K> ApiKeyLayer<K> {
     /// Requires a key of `store` from every request.
     pub fn new(store: K) -> Self {
-        Self {
-            shared: Arc::new(Shared { store: Arc::new(store), settings: Settings::new() }),
-            presence: PhantomData,
-        }
+        Self { shared: Arc::new(Shared::new(Arc::new(store), Settings::new())), presence: PhantomData }
     }
 
     /// Lets requests without a key pass, without a principal; a key that is not accepted is refused all the

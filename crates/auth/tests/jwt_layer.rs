@@ -5,17 +5,19 @@ mod mint;
 mod support;
 
 use bartizan_auth::{
-    Algorithm, ApiKeyLayer, ConfigError, JwtLayer, KeySet, Require, RequireLayer, StaticKeys, TokenClaims,
-    TokenPolicy,
+    Algorithm, ApiKeyLayer, AuthLayer, ConfigError, JwtLayer, KeySet, Require, RequireLayer, StaticKeys,
+    TokenClaims, TokenPolicy,
 };
-use bartizan_core::{Principal, PrincipalKind, Rejection, RequestContext};
-use http::{HeaderName, Request};
+use bartizan_core::{NormalizeLayer, Principal, PrincipalKind, Rejection, RequestContext};
+use bytes::Bytes;
+use http::{HeaderName, Request, Response};
+use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
 
 use self::{
     mint::{Signer, bearer, good, secret_layer, with},
-    support::{get, grpc, send},
+    support::{Seen, get, grpc, send, send_to},
 };
 
 const REALM: &str = r#"Bearer realm="api""#;
@@ -134,13 +136,56 @@ async fn aut_03_a_good_token_without_the_scope_is_told_which_under_its_scheme() 
         |scope| ServiceBuilder::new().layer(secret_layer()).layer(RequireLayer::scope(scope)).into_inner();
     let seen = send(&stack("orders:admin"), bearer(&good())).await;
     assert_eq!(seen.status(), 403);
-    let challenge = seen.header("www-authenticate");
-    assert!(
-        challenge.starts_with("Bearer ") && challenge.contains(r#"error="insufficient_scope""#),
-        "{challenge}"
-    );
-    assert!(challenge.contains(r#"scope="orders:admin""#));
+    let told = r#"error="insufficient_scope", scope="orders:admin""#;
+    assert_eq!(seen.header("www-authenticate"), format!("{REALM}, {told}"));
+    // AUT-05: where to learn how to get one with it.
+    let address = "https://api.example/.well-known/oauth-protected-resource";
+    let layer = secret_layer().with_realm("orders").unwrap().with_resource_metadata(address).unwrap();
+    let keys = || ApiKeyLayer::new(StaticKeys::new([]).unwrap());
+    let expected = format!("Bearer realm=\"orders\", resource_metadata=\"{address}\", {told}");
+    let require = || RequireLayer::scope("orders:admin");
+    let alone = ServiceBuilder::new().layer(layer.clone()).layer(require()).into_inner();
+    let both = ServiceBuilder::new().layer(AuthLayer::new(keys(), layer)).layer(require()).into_inner();
+    let seen = [send(&alone, bearer(&good())).await, send(&both, bearer(&good())).await];
+    for seen in seen {
+        assert_eq!((seen.status(), seen.header("www-authenticate")), (403, &*expected));
+    }
     assert_eq!(send(&stack("orders:read"), bearer(&good())).await.status(), 200);
+}
+
+#[tokio::test]
+async fn aut_01_a_401_from_further_in_has_the_challenges_of_the_layer() {
+    let unauthorized = || Response::builder().status(401).body(Full::<Bytes>::default()).unwrap();
+    let lines = |seen: &Seen| -> Vec<String> {
+        let lines = seen.response.headers().get_all("www-authenticate");
+        lines.iter().map(|line| line.to_str().unwrap().to_owned()).collect()
+    };
+    const KEY: &str = "ApiKey realm=\"api\"";
+    let keys = || ApiKeyLayer::new(StaticKeys::new([]).unwrap());
+    let normalize = || ServiceBuilder::new().layer(NormalizeLayer::new());
+
+    let stack = normalize().layer(secret_layer()).into_inner();
+    let seen = send_to(&stack, bearer(&good()), unauthorized()).await;
+    assert_eq!((seen.status(), lines(&seen)), (401, vec![REALM.to_owned()]));
+    assert_eq!(seen.header("content-type"), "application/problem+json");
+
+    let stack = normalize().layer(keys().optional()).into_inner();
+    let seen = send_to(&stack, Request::default(), unauthorized()).await;
+    assert_eq!((seen.status(), lines(&seen)), (401, vec![KEY.to_owned()]));
+
+    for request in [Request::default(), bearer(&good())] {
+        let stack = normalize().layer(AuthLayer::new(keys(), secret_layer()).optional()).into_inner();
+        let seen = send_to(&stack, request, unauthorized()).await;
+        assert_eq!((seen.status(), lines(&seen)), (401, vec![REALM.to_owned(), KEY.to_owned()]));
+    }
+
+    // What the handler asks with is its own.
+    let mut own = unauthorized();
+    own.headers_mut().insert("www-authenticate", "Basic realm=\"legacy\"".parse().unwrap());
+    let seen = send_to(&secret_layer(), bearer(&good()), own).await;
+    assert_eq!(lines(&seen), ["Basic realm=\"legacy\""]);
+    let seen = send_to(&secret_layer(), bearer(&good()), Response::new(Full::default())).await;
+    assert_eq!((seen.status(), lines(&seen)), (200, vec![]));
 }
 
 #[tokio::test]

@@ -5,10 +5,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{ResponseBody, ResponseFuture};
+use bartizan_core::{Face, Rejection, ResponseBody};
 use http::Response;
 use http_body::Body;
 use pin_project_lite::pin_project;
+
+use crate::{ApiKeyFuture, challenge::Asks};
 
 pin_project! {
     /// Response future of [`AuthService`](crate::AuthService): that of the method that decided, or of none.
@@ -26,7 +28,7 @@ pin_project! {
     enum State<Key, Token, F> {
         Key { #[pin] inner: Key },
         Token { #[pin] inner: Token },
-        Neither { #[pin] inner: ResponseFuture<F> },
+        Neither { #[pin] inner: ApiKeyFuture<F> },
     }
 }
 
@@ -39,8 +41,12 @@ impl<Key, Token, F> AuthFuture<Key, Token, F> {
         Self { state: State::Token { inner } }
     }
 
-    pub(super) fn neither(inner: ResponseFuture<F>) -> Self {
-        Self { state: State::Neither { inner } }
+    pub(super) fn neither(inner: F, asks: Asks) -> Self {
+        Self { state: State::Neither { inner: ApiKeyFuture::forward(inner, asks) } }
+    }
+
+    pub(super) fn refuse(rejection: Rejection, face: Face) -> Self {
+        Self { state: State::Neither { inner: ApiKeyFuture::refuse(rejection, face) } }
     }
 }
 

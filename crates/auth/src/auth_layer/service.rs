@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{Face, Fault, Reason, Rejection, RequestContext, ResponseBody, ResponseFuture};
+use bartizan_core::{Face, Fault, Reason, Rejection, RequestContext, ResponseBody};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -91,8 +91,8 @@ impl<K, T, C> Both<K, T, C> {
             ONE_HEADER.report();
         }
         let key_challenge = keys.settings.challenge.clone();
-        Arc::make_mut(&mut keys).settings.challenges_beside = tokens.challenge.plain().cloned().collect();
-        Arc::make_mut(&mut tokens).settings.challenges_beside = vec![key_challenge];
+        Arc::make_mut(&mut keys).set_challenges_beside(tokens.challenge.plain().cloned().collect());
+        Arc::make_mut(&mut tokens).set_challenges_beside(vec![key_challenge]);
         Self { keys, tokens, settings }
     }
 
@@ -189,10 +189,8 @@ where
             Ok(Some(Method::Tokens)) => {
                 AuthFuture::token(jwt::Shared::call(&self.both.tokens, &mut self.inner, request, P::OPTIONAL))
             }
-            Ok(None) => AuthFuture::neither(ResponseFuture::forward(self.inner.call(request))),
-            Err(failure) => {
-                AuthFuture::neither(ResponseFuture::refuse(self.both.refusal(failure), Face::of(&request)))
-            }
+            Ok(None) => AuthFuture::neither(self.inner.call(request), self.both.tokens.asks()),
+            Err(failure) => AuthFuture::refuse(self.both.refusal(failure), Face::of(&request)),
         }
     }
 }
@@ -226,10 +224,8 @@ where
             Ok(Some(Method::Tokens)) => {
                 AuthFuture::token(jwt::Shared::call(&self.both.tokens, &mut self.inner, request, P::OPTIONAL))
             }
-            Ok(None) => AuthFuture::neither(ResponseFuture::forward(self.inner.call(request))),
-            Err(failure) => {
-                AuthFuture::neither(ResponseFuture::refuse(self.both.refusal(failure), Face::of(&request)))
-            }
+            Ok(None) => AuthFuture::neither(self.inner.call(request), self.both.tokens.asks()),
+            Err(failure) => AuthFuture::refuse(self.both.refusal(failure), Face::of(&request)),
         }
     }
 }

@@ -12,7 +12,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{AccessPolicy, NoPolicy, decide::Shared};
-use crate::{ApiKeyFuture, HeldFuture};
+use crate::{ApiKeyFuture, HeldFuture, challenge::Asks};
 
 /// Service of [`AuthorizeLayer`](crate::AuthorizeLayer). Clones share the rules.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ where
             }
         };
         let Some(query) = query else {
-            return HeldFuture::decided(ApiKeyFuture::forward(self.inner.call(request)));
+            return HeldFuture::decided(ApiKeyFuture::forward(self.inner.call(request), Asks::NOTHING));
         };
         // The one that was polled ready goes with the request.
         let clone = self.inner.clone();
@@ -90,6 +90,6 @@ where
             let decision = policy.ask(query).await;
             shared.conclude(decision, context.as_ref()).map(|()| None)
         };
-        HeldFuture::hold(ready, request, false, Box::pin(deciding))
+        HeldFuture::hold(ready, request, false, Asks::NOTHING, Box::pin(deciding))
     }
 }

@@ -17,7 +17,10 @@ use super::{
     ClaimsShape, KeySource,
     service::{Authorization, Shared},
 };
-use crate::pop::{DPOP_NONCE, Offer};
+use crate::{
+    challenge::Asks,
+    pop::{DPOP_NONCE, Offer},
+};
 
 pin_project! {
     /// Response future of [`JwtService`](crate::JwtService). While unknown keys are fetched it holds the request and
@@ -38,7 +41,7 @@ pin_project! {
     enum State<S, B, K, C, F, R> {
         // Waiting => Answering
         Waiting { #[pin] refresh: R, held: Option<Box<Held<S, B, K, C>>> },
-        Answering { #[pin] inner: ResponseFuture<F>, offer: Offer },
+        Answering { #[pin] inner: ResponseFuture<F>, offer: Offer, asks: Asks },
     }
 }
 
@@ -56,12 +59,13 @@ where
     K: KeySource,
 {
     #[inline(always)]
-    pub(crate) fn forward(inner: S::Future, offer: Offer) -> Self {
-        Self { state: State::Answering { inner: ResponseFuture::forward(inner), offer } }
+    pub(crate) fn forward(inner: S::Future, offer: Offer, asks: Asks) -> Self {
+        Self { state: State::Answering { inner: ResponseFuture::forward(inner), offer, asks } }
     }
 
     pub(crate) fn refuse(rejection: Rejection, face: Face) -> Self {
-        Self { state: State::Answering { inner: ResponseFuture::refuse(rejection, face), offer: None } }
+        let inner = ResponseFuture::refuse(rejection, face);
+        Self { state: State::Answering { inner, offer: None, asks: Asks::NOTHING } }
     }
 
     pub(crate) fn wait(
@@ -100,10 +104,13 @@ where
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if let StateProj::Answering { inner, offer } = self.as_mut().project().state.project() {
+            if let StateProj::Answering { inner, offer, asks } = self.as_mut().project().state.project() {
                 let (mut head, body) = ready!(inner.poll(cx))?.into_parts();
                 if offer.is_some() {
                     head = offering(head, offer.take());
+                }
+                if Asks::concern(head.status) {
+                    head = asks.complete(head);
                 }
                 return Poll::Ready(Ok(Response::from_parts(head, body)));
             }
@@ -127,11 +134,12 @@ where
         ready!(refresh.poll(cx));
         let Held { shared, mut service, mut request, presented } =
             *held.take().expect("it is taken once, when the wait is over");
+        let asks = shared.asks();
         let (inner, offer) = match shared.resume(&mut request, &presented) {
             Ok(offer) => (ResponseFuture::forward(service.call(request)), offer),
             Err(refused) => (ResponseFuture::refuse(shared.refusal(&refused), Face::of(&request)), None),
         };
-        self.project().state.set(State::Answering { inner, offer });
+        self.project().state.set(State::Answering { inner, offer, asks });
         Poll::Ready(())
     }
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Failure, Presence, Required,
-    challenge::Challenges,
+    challenge::{Asks, Challenges},
     pop::{Offer, Possession},
     settings::Settings,
     telemetry::{Decision, scheme},
@@ -85,6 +85,8 @@ pub(crate) struct Shared<K, C> {
     pub(crate) possession: Possession,
     /// Made when the first token is kept.
     seen: OnceLock<Cache<C>>,
+    /// Made when the first request comes: until then what the layer asks with may change.
+    asks: OnceLock<Asks>,
 }
 
 impl<K, C> Clone for Shared<K, C> {
@@ -97,6 +99,7 @@ impl<K, C> Clone for Shared<K, C> {
             challenge: self.challenge.clone(),
             possession: self.possession.clone(),
             seen: OnceLock::new(),
+            asks: OnceLock::new(),
         }
     }
 }
@@ -121,6 +124,7 @@ impl<K> Shared<K, ()> {
             challenge,
             possession: Possession::default(),
             seen: OnceLock::new(),
+            asks: OnceLock::new(),
         }
     }
 }
@@ -129,6 +133,19 @@ impl<K, C> Shared<K, C> {
     pub(crate) fn set_challenge(&mut self, challenge: Challenge) {
         self.settings.challenge = challenge.bearer().clone();
         self.challenge = challenge;
+        self.asks = OnceLock::new();
+    }
+
+    /// The other method of an `AuthLayer` asks with these lines.
+    pub(crate) fn set_challenges_beside(&mut self, lines: Vec<HeaderValue>) {
+        self.settings.challenges_beside = lines;
+        self.asks = OnceLock::new();
+    }
+
+    /// What the layer asks with.
+    #[inline]
+    pub(crate) fn asks(&self) -> Asks {
+        *self.asks.get_or_init(|| Asks::with(self.challenge.plain().chain(&self.settings.challenges_beside)))
     }
 
     pub(crate) fn forget(&mut self) {
@@ -145,6 +162,7 @@ impl<K, C> Shared<K, C> {
             challenge: self.challenge.clone(),
             possession: self.possession.clone(),
             seen: OnceLock::new(),
+            asks: OnceLock::new(),
         }
     }
 }
@@ -160,7 +178,7 @@ impl<K: KeySource, C: ClaimsShape> Shared<K, C> {
         S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     {
         match shared.begin(&mut request, optional) {
-            Ok(Begun::Passes(offer)) => JwtFuture::forward(inner.call(request), offer),
+            Ok(Begun::Passes(offer)) => JwtFuture::forward(inner.call(request), offer, shared.asks()),
             Ok(Begun::Waits(refresh, presented)) => {
                 // The one that was polled ready goes with the request.
                 let clone = inner.clone();
