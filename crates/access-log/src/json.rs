@@ -2,7 +2,11 @@
 
 use wide::u8x16;
 
-use crate::{digits::three, memo::Memo};
+use crate::{
+    digits::three,
+    memo::Memo,
+    redact::{REDACTED, is_secret},
+};
 
 /// The longest line, its line feed included.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
@@ -147,6 +151,8 @@ impl<'a> JsonLine<'a> {
         match memo.find((name, "")) {
             // No name at all would be taken for a place where nothing is known.
             Some(known) if !name.is_empty() => known.push_to(self.buffer),
+            // Not remembered, so that it is asked each time.
+            _ if is_secret(name) => return self.secret(prefix(), name),
             _ => self.name_anew(memo, prefix(), name),
         }
         write(self);
@@ -184,10 +190,19 @@ impl<'a> JsonLine<'a> {
     fn text_anew(&mut self, memo: &mut Memo, prefix: &str, name: &'static str, text: &'static str) {
         let before = self.buffer.len();
         self.name(prefix, name);
-        self.text_value(text);
+        self.text_value(if is_secret(name) { REDACTED } else { text });
         if !text.is_empty() {
             memo.keep((name, text), &self.buffer[before..]);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn secret(&mut self, prefix: &str, name: &str) {
+        let before = self.buffer.len();
+        self.name(prefix, name);
+        self.plain_value(REDACTED);
+        self.fit(before);
     }
 
     fn name(&mut self, prefix: &str, name: &str) {

@@ -30,6 +30,7 @@ pub(crate) struct Settings {
     /// Of what is noted on callers, which the settings above decide.
     pub(crate) owner: NoteOwner,
     pub(crate) path: bool,
+    pub(crate) redacts_texts: bool,
     pub(crate) buffer: usize,
 }
 
@@ -76,6 +77,7 @@ impl AccessLogLayer {
             hash_key: None,
             owner: NoteOwner::new(),
             path: false,
+            redacts_texts: false,
             buffer: Self::DEFAULT_BUFFER,
         };
         let log = Arc::new(Log::new(Box::new(writer)));
@@ -109,6 +111,15 @@ impl AccessLogLayer {
     /// callers put there, secrets included.
     pub fn with_path(self) -> Self {
         self.change(|settings| settings.path = true)
+    }
+
+    /// Writes `[redacted]` instead of what has the form of a JWT or of the number of a payment card, in the path, in
+    /// the cause of a refusal and in each fact that was put together while the service ran. Default: not, since each of
+    /// these texts must be looked through.
+    ///
+    /// A fact whose *name* is that of a secret, such as `session_token`, is redacted in any case.
+    pub fn with_redacted_texts(self) -> Self {
+        self.change(|settings| settings.redacts_texts = true)
     }
 
     /// Keeps at most this many bytes of lines that are not written yet. Default: 4 MiB.

@@ -11,6 +11,7 @@ mod line;
 mod log;
 mod memo;
 mod record;
+mod redact;
 mod service;
 mod severity;
 mod telemetry;

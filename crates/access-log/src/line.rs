@@ -14,6 +14,7 @@ use crate::{
     layer::Settings,
     memo::Memo,
     record::Head,
+    redact::redacted,
     severity::Severity,
     timestamp,
 };
@@ -73,10 +74,10 @@ impl Entry<'_> {
             }
         }
         if let Some(path) = &self.head.path {
-            line.text(key!("url.path": text), path.path());
+            line.text(key!("url.path": text), &free_text(self.settings, path.path()));
         }
         if let Some(rejection) = &self.outcome.rejection {
-            write_rejection(&mut line, rejection);
+            write_rejection(&mut line, rejection, self.settings);
         }
         self.facts(&mut line, &mut scratch.memo);
         line.end();
@@ -178,31 +179,43 @@ impl Entry<'_> {
     fn facts(&self, line: &mut JsonLine<'_>, memo: &mut Memo) {
         self.context.event().read(|facts| {
             for (name, fact) in facts {
-                write_fact(line, memo, name, fact);
+                write_fact(line, memo, self.settings, name, fact);
             }
         });
     }
 }
 
+/// A text that was made while the service ran, of which callers may have written parts.
+#[inline]
+fn free_text<'a>(settings: &Settings, text: &'a str) -> Cow<'a, str> {
+    if settings.redacts_texts { redacted(text) } else { Cow::Borrowed(text) }
+}
+
 #[cold]
-fn write_rejection(line: &mut JsonLine<'_>, rejection: &Rejection) {
+fn write_rejection(line: &mut JsonLine<'_>, rejection: &Rejection, settings: &Settings) {
     line.text(key!("rejection.code": text), rejection.reason().code());
     if let Some(layer) = rejection.layer() {
         line.text(key!("rejection.layer": text), layer);
     }
     if let Some(cause) = rejection.cause() {
-        line.text(key!("rejection.cause": text), cause);
+        line.text(key!("rejection.cause": text), &free_text(settings, cause));
     }
 }
 
 #[inline(always)]
-fn write_fact(line: &mut JsonLine<'_>, memo: &mut Memo, name: &'static str, fact: &Fact) {
+fn write_fact(
+    line: &mut JsonLine<'_>,
+    memo: &mut Memo,
+    settings: &Settings,
+    name: &'static str,
+    fact: &Fact,
+) {
     let prefix = || if is_taken(name) { FACT_PREFIX } else { "" };
     if let Fact::Text(Cow::Borrowed(text)) = fact {
         return line.static_fact(memo, prefix, name, text);
     }
     line.fact(memo, prefix, name, |line| match fact {
-        Fact::Text(text) => line.text_value(text),
+        Fact::Text(text) => line.text_value(&free_text(settings, text)),
         Fact::CredentialId(of) if of.is_plain() => line.plain_value(of.credential_id().unwrap_or_default()),
         Fact::CredentialId(of) => line.text_value(of.credential_id().unwrap_or_default()),
         Fact::Bool(fact) => line.value().bool(*fact),
@@ -286,6 +299,7 @@ mod tests {
         took: u64,
         ecs: bool,
         hashed: bool,
+        redacts: bool,
     }
 
     #[derive(Debug, bolero::TypeGenerator)]
@@ -345,6 +359,7 @@ mod tests {
                 hash_key: self.hashed.then(|| HashKey::new(b"0123456789abcdef")),
                 owner: NoteOwner::new(),
                 path: true,
+                redacts_texts: self.redacts,
                 buffer: 0,
             };
             let rejection = self.cause.as_ref().map(|cause| {
@@ -430,6 +445,7 @@ mod tests {
             took: 1,
             ecs: false,
             hashed: false,
+            redacts: false,
         };
         let read: Json = serde_json::from_slice(&wild.line()).unwrap();
         assert_eq!((&read["truncated"], &read["request_id"]), (&true.into(), &"id".into()));

@@ -107,6 +107,50 @@ async fn log_02_the_ecs_names_are_those_of_ecs() {
 }
 
 #[tokio::test]
+async fn log_04_secrets_are_redacted_by_name_and_by_option_in_texts() {
+    const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+    for redacts in [false, true] {
+        let log = Log::new().with(|layer| {
+            let layer = layer.with_path();
+            if redacts { layer.with_redacted_texts() } else { layer }
+        });
+        let mut service = log.service(move |request: Request<()>| {
+            let event = RequestContext::get(request.extensions()).unwrap().event();
+            event.record("session_token", String::from("s3cret"));
+            event.record("reset.secret", "s3cret");
+            event.record("pin.password", 4_711_u64);
+            event.record("note", format!("by {JWT}"));
+            event.record("auth.token_id", String::from("jti-1"));
+            let cause = format!("no such card: 4111 1111 1111 1111, {}", if redacts { "" } else { "kept" });
+            let rejection = Rejection::new(Reason::PermissionDenied).with_cause(cause);
+            let answer: Response<bartizan_core::ResponseBody<Body>> = rejection.answer(&request);
+            async move { Ok(answer) }
+        });
+        for _ in 0..2 {
+            let request = Request::get(format!("/reset/{JWT}")).body(()).unwrap();
+            let response = call(&mut service, request).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+        for line in log.lines() {
+            for (name, expected) in [
+                ("session_token", "[redacted]"),
+                ("reset.secret", "[redacted]"),
+                ("pin.password", "[redacted]"),
+                ("auth.token_id", "jti-1"),
+            ] {
+                assert_eq!(line[name], expected, "{name}");
+            }
+            let texts = [&line["url.path"], &line["note"], &line["rejection.cause"]];
+            if redacts {
+                assert_eq!(texts, ["/reset/[redacted]", "by [redacted]", "no such card: [redacted], "]);
+            } else {
+                assert_eq!(texts[..2], [&format!("/reset/{JWT}"), &format!("by {JWT}")]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn log_02_the_ecs_outcome_is_unknown_when_the_client_left() {
     let log = Log::new().with(|layer| layer.with_fields(FieldSet::Ecs));
     let mut service = log.service(|request: Request<()>| async move {
