@@ -128,10 +128,16 @@ impl Drop for Taken {
 /// takes the place of another has it wiped.
 struct Kept(Box<[u8]>);
 
-impl Drop for Kept {
-    fn drop(&mut self) {
+impl Kept {
+    fn wipe(&mut self) {
         self.0.fill(0);
         optimization_barrier(&*self.0);
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 

@@ -203,3 +203,11 @@ fn each_stripe_has_a_copy_of_its_own_that_says_the_same() {
     assert_ne!(address(&one.principal), address(&entry.first.1.principal));
     assert_eq!(address(&one.principal), address(&two.principal));
 }
+
+#[test]
+fn jwt_17_nothing_is_left_of_a_token_that_is_wiped() {
+    let mut kept = Kept(Box::from(&b"header.payload.signature"[..]));
+    kept.wipe();
+    assert_eq!(*kept.0, [0; 24]);
+    assert!(std::mem::needs_drop::<Kept>(), "it is wiped when it is dropped");
+}
