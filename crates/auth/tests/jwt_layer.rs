@@ -344,7 +344,7 @@ async fn jwt_15_claims_of_the_service_s_own_are_read_too_and_may_complete_the_pr
 #[test]
 fn settings_that_cannot_work_are_refused_by_name() {
     let field = |result: Result<JwtLayer<KeySet>, ConfigError>| result.unwrap_err().field().to_owned();
-    for name in ["", "sub", "scope", "at_hash"] {
+    for name in ["", "sub", "scope", "at_hash", "typ"] {
         assert_eq!(field(secret_layer().with_roles_claim(name)), "roles_claim");
         assert_eq!(field(secret_layer().with_tenant_claim(name)), "tenant_claim");
         assert_eq!(field(secret_layer().with_tier_claim(name)), "tier_claim");

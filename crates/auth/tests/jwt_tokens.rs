@@ -281,6 +281,8 @@ async fn jwt_10_jwt_12_jwt_13_claims_decide_after_the_signature() {
         (json!({"sub": ""}), "invalid_claims"),
         (json!({"sub": 7}), "invalid_claims"),
         (json!({"at_hash": "x"}), "wrong_type"),
+        (json!({"typ": "ID"}), "wrong_type"),
+        (json!({"typ": "Bearer"}), "accepted"),
     ] {
         assert_eq!(
             verdict(&layer, &Signer::secret().with(Algorithm::Hs256, &changes)).await,

@@ -295,7 +295,7 @@ fn several_issuers() -> ConfigError {
 
 /// Claims that decide are not for anything else.
 fn claim_name(field: &'static str, name: &str) -> Result<Box<str>, ConfigError> {
-    const TAKEN: [&str; 16] = [
+    const TAKEN: [&str; 17] = [
         "iss",
         "sub",
         "aud",
@@ -312,6 +312,7 @@ fn claim_name(field: &'static str, name: &str) -> Result<Box<str>, ConfigError> 
         "s_hash",
         "events",
         "cnf",
+        "typ",
     ];
     if !(1..=128).contains(&name.len()) || TAKEN.contains(&name) {
         return Err(ConfigError::new(

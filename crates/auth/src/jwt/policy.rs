@@ -12,7 +12,9 @@ use crate::{ConfigError, Failure, key::is_text};
 ///
 /// Required by default: `iss`, `sub`, `exp`, and `aud` where audiences are given. Times have a leeway of a minute.
 /// A token that says it is something else than an access token (`typ` of `logout+jwt`, `dpop+jwt` and others than
-/// `JWT` and `at+jwt`; a claim `at_hash`) is refused.
+/// `JWT` and `at+jwt`; a claim `at_hash`, `c_hash`, `s_hash` or `events`; Keycloak's claim `typ` of `ID`, `Refresh`,
+/// `Offline` or `Logout`) is refused. An ID token need not say what it is, and one whose audience is the service looks
+/// like an access token then: only [`with_rfc9068`](Self::with_rfc9068) tells the two apart whatever the issuer writes.
 #[derive(Clone)]
 pub struct TokenPolicy {
     issuer: Box<str>,
@@ -340,6 +342,10 @@ mod tests {
         for claim in ["at_hash", "c_hash", "s_hash", "events"] {
             assert_eq!(kinds(&policy(), json!({claim: "x"})), [wrong; 4], "{claim}");
         }
+        for typ in ["ID", "id", "Refresh", "Offline", "Logout"] {
+            assert_eq!(kinds(&policy(), json!({"typ": typ})), [wrong; 4], "{typ}");
+        }
+        assert_eq!(kinds(&policy(), json!({"typ": "Bearer"})), [Ok(()), Ok(()), Ok(()), wrong]);
         let full = json!({"client_id": "app", "iat": NOW, "jti": "1"});
         assert_eq!(kinds(&policy().with_rfc9068(), full), [wrong, wrong, Ok(()), wrong]);
     }

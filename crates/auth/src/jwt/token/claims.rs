@@ -144,6 +144,12 @@ impl<'de> Claims<'de> {
                 members.next_value::<Ignored>()?;
                 self.is_no_access_token = true;
             }
+            // Keycloak's tokens say so: `Bearer`, `ID`, `Refresh`, `Offline`, `Logout`.
+            "typ" => {
+                const OTHERS: [&str; 4] = ["ID", "Refresh", "Offline", "Logout"];
+                let typ = members.next_value::<Text<'de>>()?.0;
+                self.is_no_access_token |= OTHERS.iter().any(|other| typ.eq_ignore_ascii_case(other));
+            }
             name if name == &*places.roles => members.next_value_seed(&mut self.roles)?,
             name if Some(name) == places.tenant.as_deref() => {
                 self.tenant = Some(members.next_value::<Text<'de>>()?.0);
