@@ -4,6 +4,7 @@ use wide::u8x16;
 
 use crate::{
     digits::three,
+    members::MAX_MEMBERS,
     memo::Memo,
     redact::{REDACTED, is_secret},
 };
@@ -33,7 +34,7 @@ const TRUNCATED: &[u8] = b",\"truncated\":true";
 const CLOSE: &[u8] = b"}\n";
 
 /// More than the members of a bounded size take, all together: they are always there, and nobody counts how much they take.
-const BOUNDED: usize = 4096;
+const BOUNDED: usize = 4096 + MAX_MEMBERS;
 
 /// What all other members may fill.
 const ROOM: usize = MAX_LINE - BOUNDED - TRUNCATED.len() - CLOSE.len();
@@ -131,9 +132,9 @@ impl<'a> JsonLine<'a> {
         self.buffer.push(b'"');
     }
 
-    /// Writes a member that is known as a whole; made by [`key!`].
+    /// Writes members that are known as a whole; made by [`key!`], or by [`Members`](crate::members::Members).
     #[inline(always)]
-    pub(crate) fn constant(&mut self, member: &'static str) {
+    pub(crate) fn constant(&mut self, member: &str) {
         self.buffer.extend_from_slice(member.as_bytes());
     }
 
@@ -155,6 +156,17 @@ impl<'a> JsonLine<'a> {
             _ if is_secret(name) => return self.secret(prefix(), name),
             _ => self.name_anew(memo, prefix(), name),
         }
+        write(self);
+        self.fit(before);
+    }
+
+    /// The same with a name that is not remembered.
+    pub(crate) fn fact_anew(&mut self, prefix: &'static str, name: &str, write: impl FnOnce(&mut Self)) {
+        if is_secret(name) {
+            return self.secret(prefix, name);
+        }
+        let before = self.buffer.len();
+        self.name(prefix, name);
         write(self);
         self.fit(before);
     }
@@ -380,6 +392,14 @@ fn odd(text: &[u8; 16]) -> u8x16 {
     let place = bytes + u8x16::splat(0_u8.wrapping_sub(b' '));
     let printable = place.min(u8x16::splat(b'~' - b' ')).simd_eq(place);
     !printable | bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))
+}
+
+/// A text of any length as a JSON string, escaped as in a line.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut buffer = vec![b'"'];
+    escape_chars(&mut buffer, text);
+    buffer.push(b'"');
+    String::from_utf8(buffer).expect("an escaped text is a text")
 }
 
 fn escape_chars(buffer: &mut Vec<u8>, text: &str) {

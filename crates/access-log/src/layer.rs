@@ -1,9 +1,15 @@
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use bartizan_core::{Clock, NoteOwner, ServerLayer, phase};
+use bartizan_core::{Clock, NoteOwner, PathSet, ServerLayer, phase};
 use tower_layer::Layer;
 
-use crate::{AccessLog, FieldSet, LogGuard, LogHandle, hash::HashKey, json::MAX_LINE, log::Log};
+use crate::{
+    AccessLog, FieldSet, LogGuard, LogHandle,
+    hash::HashKey,
+    json::MAX_LINE,
+    log::Log,
+    members::{MAX_MEMBERS, Members},
+};
 
 /// Writes one JSON line per request: see the [crate documentation](crate).
 ///
@@ -31,7 +37,17 @@ pub(crate) struct Settings {
     pub(crate) owner: NoteOwner,
     pub(crate) path: bool,
     pub(crate) redacts_texts: bool,
+    pub(crate) exempt: PathSet,
+    pub(crate) members: Members,
     pub(crate) buffer: usize,
+}
+
+impl Settings {
+    /// Whether the path of a request matters.
+    #[inline]
+    pub(crate) fn reads_path(&self) -> bool {
+        self.path || !self.exempt.is_empty()
+    }
 }
 
 /// A setting that can never work.
@@ -42,6 +58,14 @@ pub enum ConfigError {
     BufferTooSmall,
     /// The key of the principals' hash is shorter than 16 bytes, and could be guessed.
     HashKeyTooShort,
+    /// An exempt path has several spellings, or can never match.
+    ExemptPath,
+    /// The name of a constant member is not 1 to 64 ASCII letters, digits, `.`, `_`, `-`, `/` or `@`.
+    MemberName,
+    /// A constant member has the name of another member.
+    MemberTaken,
+    /// All constant members together take more than 1 KiB.
+    MembersTooLong,
 }
 
 impl fmt::Display for ConfigError {
@@ -52,6 +76,21 @@ impl fmt::Display for ConfigError {
             }
             Self::HashKeyTooShort => {
                 write!(f, "`hashed_principal`: the key is shorter than {} bytes", HashKey::MIN)
+            }
+            Self::ExemptPath => write!(
+                f,
+                "`exempt_paths` must start with `/` and have one spelling: no empty, dot or escaped segments, `*` only at \
+                 the end"
+            ),
+            Self::MemberName => {
+                write!(
+                    f,
+                    "`member`: the name is not 1 to 64 ASCII letters, digits, `.`, `_`, `-`, `/` or `@`"
+                )
+            }
+            Self::MemberTaken => write!(f, "`member`: another member of the line has this name"),
+            Self::MembersTooLong => {
+                write!(f, "`member`: all of them together take more than {MAX_MEMBERS} bytes")
             }
         }
     }
@@ -78,6 +117,8 @@ impl AccessLogLayer {
             owner: NoteOwner::new(),
             path: false,
             redacts_texts: false,
+            exempt: PathSet::default(),
+            members: Members::default(),
             buffer: Self::DEFAULT_BUFFER,
         };
         let log = Arc::new(Log::new(Box::new(writer)));
@@ -120,6 +161,37 @@ impl AccessLogLayer {
     /// A fact whose *name* is that of a secret, such as `session_token`, is redacted in any case.
     pub fn with_redacted_texts(self) -> Self {
         self.change(|settings| settings.redacts_texts = true)
+    }
+
+    /// Requests for these paths that went well have no line: health checks, scrapes. `/healthz`, or `/static/*` for all
+    /// paths below `/static`. What was refused, failed or left by the client is logged all the same.
+    ///
+    /// Paths are compared as they were sent. Below a `/*`, paths that have several spellings are logged.
+    ///
+    /// # Errors
+    ///
+    /// When a path does not start with `/`, has several spellings itself, or a `*` elsewhere than at its end.
+    pub fn with_exempt_paths<P: AsRef<str>>(
+        self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> Result<Self, ConfigError> {
+        let mut exempt = self.shared.settings.exempt.clone();
+        exempt.add(paths).map_err(|_| ConfigError::ExemptPath)?;
+        Ok(self.change(|settings| settings.exempt = exempt))
+    }
+
+    /// Writes this member on every line: `service.name`, the version, the region. For more members call it again.
+    ///
+    /// A fact of this name gets `fact.` before its own.
+    ///
+    /// # Errors
+    ///
+    /// When the name is not 1 to 64 ASCII letters, digits, `.`, `_`, `-`, `/` or `@`, when another member of the line has
+    /// it in any [`FieldSet`], or when all members that were added take more than 1 KiB together.
+    pub fn with_member(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let mut members = self.shared.settings.members.clone();
+        members.add(name.as_ref(), value.as_ref())?;
+        Ok(self.change(|settings| settings.members = members))
     }
 
     /// Keeps at most this many bytes of lines that are not written yet. Default: 4 MiB.

@@ -9,6 +9,7 @@ mod json;
 mod layer;
 mod line;
 mod log;
+mod members;
 mod memo;
 mod record;
 mod redact;

@@ -79,7 +79,11 @@ impl Entry<'_> {
         if let Some(rejection) = &self.outcome.rejection {
             write_rejection(&mut line, rejection, self.settings);
         }
-        self.facts(&mut line, &mut scratch.memo);
+        if self.settings.members.is_empty() {
+            self.facts(&mut line, &mut scratch.memo);
+        } else {
+            self.members_and_facts(&mut line, &mut scratch.memo);
+        }
         line.end();
     }
 
@@ -183,6 +187,23 @@ impl Entry<'_> {
             }
         });
     }
+
+    /// The members that every line has, and the facts, none of which may take the name of one.
+    #[inline(never)]
+    fn members_and_facts(&self, line: &mut JsonLine<'_>, memo: &mut Memo) {
+        let members = &self.settings.members;
+        line.constant(members.as_str());
+        self.context.event().read(|facts| {
+            for (name, fact) in facts {
+                if members.has(name) {
+                    // What a thread remembers of names holds for all logs, and others may not have this member.
+                    line.fact_anew(FACT_PREFIX, name, |line| write_value(line, self.settings, fact));
+                } else {
+                    write_fact(line, memo, self.settings, name, fact);
+                }
+            }
+        });
+    }
 }
 
 /// A text that was made while the service ran, of which callers may have written parts.
@@ -214,7 +235,12 @@ fn write_fact(
     if let Fact::Text(Cow::Borrowed(text)) = fact {
         return line.static_fact(memo, prefix, name, text);
     }
-    line.fact(memo, prefix, name, |line| match fact {
+    line.fact(memo, prefix, name, |line| write_value(line, settings, fact));
+}
+
+#[inline(always)]
+fn write_value(line: &mut JsonLine<'_>, settings: &Settings, fact: &Fact) {
+    match fact {
         Fact::Text(text) => line.text_value(&free_text(settings, text)),
         Fact::CredentialId(of) if of.is_plain() => line.plain_value(of.credential_id().unwrap_or_default()),
         Fact::CredentialId(of) => line.text_value(of.credential_id().unwrap_or_default()),
@@ -223,7 +249,7 @@ fn write_fact(
         Fact::Float(fact) => line.value().float(*fact),
         // A kind that core adds before this crate knows it.
         other => line.text_value(&format!("{other:?}")),
-    });
+    }
 }
 
 fn version(version: Version) -> Option<&'static [u8]> {
@@ -274,12 +300,16 @@ const OCTETS: [([u8; 4], usize); 256] = {
 mod tests {
     use std::mem;
 
-    use bartizan_core::{Clock, CorrelationId, MethodName, NoteOwner, Reason, RequestId};
+    use bartizan_core::{Clock, CorrelationId, MethodName, NoteOwner, PathSet, Reason, RequestId};
     use http::{Method, Request, StatusCode};
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::{hash::HashKey, json::MAX_LINE};
+    use crate::{
+        hash::HashKey,
+        json::MAX_LINE,
+        members::{MAX_MEMBERS, Members},
+    };
 
     /// Whatever a request may bring along.
     #[derive(Debug, bolero::TypeGenerator)]
@@ -300,6 +330,8 @@ mod tests {
         ecs: bool,
         hashed: bool,
         redacts: bool,
+        /// As many as are allowed, all together.
+        members: bool,
     }
 
     #[derive(Debug, bolero::TypeGenerator)]
@@ -352,6 +384,14 @@ mod tests {
             context
         }
 
+        fn members(&self) -> Members {
+            let mut members = Members::default();
+            if self.members {
+                members.add("member", &"m".repeat(MAX_MEMBERS - ",\"member\":\"\"".len())).unwrap();
+            }
+            members
+        }
+
         fn line(&self) -> Vec<u8> {
             let settings = Settings {
                 clock: Clock::system(),
@@ -360,6 +400,8 @@ mod tests {
                 owner: NoteOwner::new(),
                 path: true,
                 redacts_texts: self.redacts,
+                exempt: PathSet::default(),
+                members: self.members(),
                 buffer: 0,
             };
             let rejection = self.cause.as_ref().map(|cause| {
@@ -373,6 +415,7 @@ mod tests {
                 method: MethodName::of(&Method::GET),
                 version: Version::HTTP_11,
                 path: self.path.parse().ok().map(Box::new),
+                exempt: false,
             };
             let entry = Entry {
                 settings: &settings,
@@ -413,6 +456,7 @@ mod tests {
                 assert!(read.get(name).is_some(), "{name} is always there: {one}");
             }
             assert_eq!(read["outcome"], "completed", "no fact took its place");
+            assert_eq!(read["member"].as_str().is_some_and(|value| value.len() > 1000), wild.members);
         });
     }
 
@@ -446,6 +490,7 @@ mod tests {
             ecs: false,
             hashed: false,
             redacts: false,
+            members: false,
         };
         let read: Json = serde_json::from_slice(&wild.line()).unwrap();
         assert_eq!((&read["truncated"], &read["request_id"]), (&true.into(), &"id".into()));

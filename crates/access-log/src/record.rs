@@ -1,10 +1,10 @@
 use std::{cell::Cell, fmt, sync::Arc, time::Duration};
 
 use bartizan_core::{Ending, MethodName, Observer, Outcome, RequestContext};
-use http::{Request, Version, uri::PathAndQuery};
+use http::{Request, Uri, Version, uri::PathAndQuery};
 
 use crate::{
-    layer::Shared,
+    layer::{Settings, Shared},
     line::{Entry, Scratch},
     severity::Severity,
 };
@@ -33,6 +33,8 @@ pub(crate) struct Head {
     pub(crate) version: Version,
     /// Boxed: it is rarely there, and a record moves with its future.
     pub(crate) path: Option<Box<PathAndQuery>>,
+    /// Whether there is no line if all goes well.
+    pub(crate) exempt: bool,
 }
 
 impl Record {
@@ -41,13 +43,13 @@ impl Record {
     pub(crate) fn begin<B>(shared: &Arc<Shared>, context: RequestContext, request: &Request<B>) -> Self {
         context.event().enable();
         context.route_of(request);
-        let path = if shared.settings.path { request.uri().path_and_query() } else { None };
+        let (path, exempt) = if shared.settings.reads_path() {
+            read_path(&shared.settings, request.uri())
+        } else {
+            (None, false)
+        };
         Self {
-            head: Head {
-                method: MethodName::of(request.method()),
-                version: request.version(),
-                path: path.cloned().map(Box::new),
-            },
+            head: Head { method: MethodName::of(request.method()), version: request.version(), path, exempt },
             started: context.arrived(&shared.settings.clock),
             shared: Arc::clone(shared),
             context,
@@ -60,6 +62,9 @@ impl Record {
         let settings = &self.shared.settings;
         let finished = self.context.finished(&settings.clock);
         let severity = Severity::of(outcome);
+        if self.head.exempt && severity == Severity::Info {
+            return;
+        }
         let entry = Entry {
             settings,
             context: &self.context,
@@ -76,6 +81,13 @@ impl Record {
         self.shared.log.push(&scratch.buffer, severity, settings);
         let _ = SCRATCH.try_with(|place| place.set(Some(scratch)));
     }
+}
+
+/// What settings ask of the path, which most do not.
+#[inline(never)]
+fn read_path(settings: &Settings, uri: &Uri) -> (Option<Box<PathAndQuery>>, bool) {
+    let path = if settings.path { uri.path_and_query().cloned().map(Box::new) } else { None };
+    (path, settings.exempt.contains(uri.path()))
 }
 
 impl Observer for Record {

@@ -15,6 +15,7 @@ use crate::{
     json::{JsonLine, key},
     layer::Settings,
     log::{Batch, Lost},
+    members::Members,
     timestamp,
 };
 
@@ -26,6 +27,7 @@ pub(crate) struct Sink {
     writer: Box<dyn io::Write + Send>,
     clock: Clock,
     fields: FieldSet,
+    members: Members,
     notice: Vec<u8>,
     /// Whether the last byte written was not a line feed.
     torn: bool,
@@ -38,6 +40,7 @@ impl Sink {
             writer,
             clock: settings.clock.clone(),
             fields: settings.fields,
+            members: settings.members.clone(),
             notice: Vec::new(),
             torn: false,
             fault: Fault::new(
@@ -125,6 +128,7 @@ impl Sink {
         let timestamp = |buffer: &mut Vec<u8>| timestamp::push(buffer, self.clock.since_1970());
         let mut line = JsonLine::begin(notice, N::TIMESTAMP, timestamp, N::WARN);
         line.constant("access log lines were dropped\"");
+        line.constant(self.members.as_str());
         line.member(key!("access_log.dropped"), |value| value.unsigned(dropped));
         line.end();
     }

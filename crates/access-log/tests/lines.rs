@@ -439,3 +439,81 @@ fn lay_07_durations_come_from_the_injected_clock() {
         (&json!(3_600_000.0), &json!("2026-01-01T01:00:00.000000Z"))
     );
 }
+
+#[tokio::test]
+async fn log_05_an_exempt_path_has_no_line_only_if_all_went_well() {
+    let log = Log::new().with(|layer| layer.with_exempt_paths(["/healthz", "/static/*"]).unwrap());
+    let mut service = log.service(|request: Request<()>| async move {
+        let status = match request.headers().get("x-status") {
+            Some(status) => StatusCode::from_bytes(status.as_bytes()).unwrap(),
+            None if request.method() == Method::PUT => std::future::pending().await,
+            None => StatusCode::OK,
+        };
+        Ok::<_, Infallible>(Response::builder().status(status).body(Body::from("done")).unwrap())
+    });
+    for path in ["/healthz", "/healthz?deep=1", "/static/app.js"] {
+        drop(call(&mut service, get(path)).await.unwrap().into_body().collect().await.unwrap());
+    }
+    assert!(log.lines().is_empty(), "{:?}", log.lines());
+
+    for status in ["404", "401", "503"] {
+        let request = Request::get("/healthz").header("x-status", status).body(()).unwrap();
+        drop(call(&mut service, request).await.unwrap().into_body().collect().await.unwrap());
+    }
+    let mut left = Box::pin(call(&mut service, Request::put("/healthz").body(()).unwrap()));
+    assert!(poll(&mut left).is_pending());
+    drop(left);
+    for path in ["/healthz/", "/static/../orders"] {
+        drop(call(&mut service, get(path)).await.unwrap().into_body().collect().await.unwrap());
+    }
+    let lines = log.lines();
+    let statuses: Vec<_> = lines.iter().map(|line| line["http.response.status_code"].as_u64()).collect();
+    assert_eq!(statuses, [Some(404), Some(401), Some(503), None, Some(200), Some(200)]);
+    assert_eq!(lines[3]["outcome"], "client_aborted");
+    assert!(lines.iter().all(|line| line.get("url.path").is_none()), "the path is looked at, not told");
+}
+
+#[tokio::test]
+async fn log_02_a_member_that_is_the_same_for_all_is_on_every_line() {
+    let record = |name: &'static str| {
+        move |request: Request<()>| {
+            RequestContext::get(request.extensions()).unwrap().event().record(name, "found");
+            async { ok("done") }
+        }
+    };
+    let named = Log::new().with(|layer| {
+        layer.with_member("service.name", "say \"hi\"\n").unwrap().with_member("region", "eu-1").unwrap()
+    });
+    let plain = Log::new();
+    // On one thread, which remembers how the names of facts are written.
+    for _ in 0..2 {
+        for log in [&plain, &named] {
+            let mut service = log.service(record("service.name"));
+            drop(call(&mut service, get("/")).await.unwrap().into_body().collect().await.unwrap());
+        }
+    }
+    for line in named.lines() {
+        assert_eq!(line["service.name"], "say \"hi\"\n");
+        assert_eq!((&line["region"], &line["fact.service.name"]), (&json!("eu-1"), &json!("found")));
+    }
+    for line in plain.lines() {
+        assert_eq!((&line["service.name"], line.get("fact.service.name")), (&json!("found"), None));
+    }
+    assert_eq!((named.lines().len(), plain.lines().len()), (2, 2));
+    assert_eq!(named.memory.text().matches("\"service.name\"").count(), 2, "once in each line");
+}
+
+#[test]
+fn lay_06_an_exempt_path_or_a_member_that_can_never_work_is_refused() {
+    let layer = || AccessLogLayer::json(std::io::sink());
+    assert_eq!(layer().with_exempt_paths(["healthz"]).unwrap_err(), ConfigError::ExemptPath);
+    for (error, name, value) in [
+        (ConfigError::MemberName, "service name", "orders"),
+        (ConfigError::MemberTaken, "user.id", "orders"),
+        (ConfigError::MembersTooLong, "service.name", &*"x".repeat(1025)),
+    ] {
+        assert_eq!(layer().with_member(name, value).unwrap_err(), error);
+        assert!(error.to_string().starts_with("`member`"), "{error}");
+    }
+    assert!(ConfigError::ExemptPath.to_string().starts_with("`exempt_paths`"));
+}

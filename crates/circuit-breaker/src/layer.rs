@@ -143,18 +143,20 @@ impl<K, F> CircuitBreakerLayer<K, F> {
         Ok(self.with(|settings| settings.max_breakers = max))
     }
 
-    /// Requests of these paths pass without being counted: health checks and reflection. `/*` at the end stands for all
-    /// that is below.
+    /// Requests for these paths pass without being counted: health checks and reflection. `/healthz`, or
+    /// `/grpc.health.v1.Health/*` for all paths below `/grpc.health.v1.Health`.
+    ///
+    /// Paths are compared as they were sent. Below a `/*`, paths that have several spellings are counted.
     ///
     /// # Errors
     ///
-    /// When a path does not start with `/`, or has a `*` elsewhere.
-    pub fn with_exempt_paths<'a>(
+    /// When a path does not start with `/`, has several spellings itself, or a `*` elsewhere than at its end.
+    pub fn with_exempt_paths<P: AsRef<str>>(
         self,
-        paths: impl IntoIterator<Item = &'a str>,
+        paths: impl IntoIterator<Item = P>,
     ) -> Result<Self, ConfigError> {
         let mut exempt = self.registry.common.settings.exempt.clone();
-        paths.into_iter().try_for_each(|path| exempt.add(path))?;
+        exempt.add(paths).map_err(|error| ConfigError::new("exempt_paths", error.message()))?;
         Ok(self.with(|settings| settings.exempt = exempt))
     }
 

@@ -112,7 +112,6 @@
 mod body;
 mod breaker;
 mod config;
-mod exempt;
 mod fallback;
 mod future;
 mod guard;

@@ -79,7 +79,7 @@ impl<S, K, F> CircuitBreaker<S, K, F> {
         K: BreakerKey,
         F: Fallback<B, R>,
     {
-        if self.registry.common.settings.exempt.covers(&RequestHead::of(&request)) {
+        if self.registry.common.settings.exempt.contains(request.uri().path()) {
             let head = *request.method() == Method::HEAD;
             let inner = self.inner.call(request);
             return CircuitBreakerFuture::call(observe(inner, Protocol::Http, head, Guard::exempt()));

@@ -2,12 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use bartizan_core::{Classify, ClientClassifier, Clock, Ending, GrpcCode, Outcome, RecorderChoice, Verdict};
+use bartizan_core::{
+    Classify, ClientClassifier, Clock, Ending, GrpcCode, Outcome, PathSet, RecorderChoice, Verdict,
+};
 use http::StatusCode;
 
-use crate::{
-    BreakerPolicy, TransitionEvent, exempt::Exempt, subscription::Subscribers, telemetry::Telemetry,
-};
+use crate::{BreakerPolicy, TransitionEvent, subscription::Subscribers, telemetry::Telemetry};
 
 /// What may be set, before any breaker is made from it.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(crate) struct Settings {
     /// The longest pause that an upstream may ask for.
     pub(crate) most_pause: Option<Duration>,
     pub(crate) max_breakers: usize,
-    pub(crate) exempt: Exempt,
+    pub(crate) exempt: PathSet,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) recorder: RecorderChoice,
 }
@@ -35,7 +35,7 @@ impl Settings {
             classifier: Classifier::Client { limited_is_failure: false },
             most_pause: None,
             max_breakers: 1024,
-            exempt: Exempt::default(),
+            exempt: PathSet::default(),
             listeners: Vec::new(),
             recorder: RecorderChoice::default(),
         }

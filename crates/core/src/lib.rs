@@ -20,6 +20,7 @@ mod normalize;
 mod observe;
 mod optional;
 mod outcome;
+mod path_set;
 #[cfg(feature = "metrics")]
 mod per_recorder;
 mod problem;
@@ -62,6 +63,7 @@ pub use self::{
     },
     optional::{Optional, OptionalBody, OptionalFuture, OptionalLayer},
     outcome::{Classify, ClientClassifier, Ending, Outcome, ServerClassifier, Verdict},
+    path_set::{PathSet, PathSetError},
     problem::{Problem, ProblemError},
     problem_layer::{ProblemFuture, ProblemLayer, ProblemService, ProblemSettingsError},
     protocol::{GrpcWebFormat, Protocol},

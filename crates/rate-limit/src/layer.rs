@@ -268,7 +268,7 @@ impl<K: Describe> RateLimitLayer<K> {
         paths: impl IntoIterator<Item = P>,
     ) -> Result<Self, ConfigError> {
         let mut exempt = self.policy.shared.settings.exempt.clone();
-        paths.into_iter().try_for_each(|path| exempt.add_path(path.as_ref()))?;
+        exempt.add_paths(paths)?;
         Ok(self.with_setting(|settings| settings.exempt = exempt))
     }
 

@@ -120,8 +120,9 @@ async fn start_supplier(log: AccessLogLayer) -> Result<(Supplier, SocketAddr), S
     let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "the supplier").await?;
     let addr = local(&listener)?;
     let supplier = Supplier::new(&format!("http://{addr}")).map_err(|error| error.to_string())?;
+    let service = orders::supplier(log).map_err(|error| error.to_string())?;
     // It ends with the process, after the requests that may still need it.
-    tokio::spawn(axum::serve(listener, orders::supplier(log)).into_future());
+    tokio::spawn(axum::serve(listener, service).into_future());
     Ok((supplier, addr))
 }
 

@@ -2,15 +2,14 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Request, State},
+    extract::{Path, State},
     routing::get,
 };
 use bartizan::{
-    NormalizeLayer, ProblemLayer, Reason, Rejection, RequestContext, Stack,
-    access_log::AccessLogLayer,
+    NormalizeLayer, ProblemLayer, Reason, Rejection, Stack,
+    access_log::{AccessLogLayer, ConfigError},
     correlation_id::{CorrelationIdLayer, TraceContextLayer},
 };
-use tower::util::MapRequestLayer;
 
 use crate::{faults::Faults, quotes::Quote};
 
@@ -19,25 +18,21 @@ const PRICES: [(&str, u64); 2] = [("sku-1", 1_299), ("sku-2", 2_499)];
 
 /// The supplier: `GET /quotes/{sku}`, and `POST /faults` to make it misbehave. Its lines in `log` have
 /// `"service.name":"supplier"`.
-pub fn supplier(log: AccessLogLayer) -> Router {
+///
+/// # Errors
+///
+/// When the log has a member of this name already.
+pub fn supplier(log: AccessLogLayer) -> Result<Router, ConfigError> {
     let stack = Stack::server()
         .push(ProblemLayer::new())
         .push(CorrelationIdLayer::new())
         .push(TraceContextLayer::new())
-        .push(log)
-        .push_foreign("service_name", MapRequestLayer::new(sign))
+        .push(log.with_member("service.name", "supplier")?)
         .push(NormalizeLayer::new());
     let faults = Faults::default();
     let operators = faults.routes();
     let quotes = Router::new().route("/quotes/{sku}", get(quote)).with_state(faults);
-    quotes.merge(operators).layer(stack.build())
-}
-
-fn sign(request: Request) -> Request {
-    if let Some(context) = RequestContext::get(request.extensions()) {
-        context.event().record("service.name", "supplier");
-    }
-    request
+    Ok(quotes.merge(operators).layer(stack.build()))
 }
 
 async fn quote(State(faults): State<Faults>, Path(sku): Path<String>) -> axum::response::Result<Json<Quote>> {

@@ -34,7 +34,7 @@ async fn serve(app: Router) -> String {
 
 /// The service with the real supplier, both writing to one log.
 async fn start() -> Service {
-    Service::start_calling(|log| serve(supplier(log))).await
+    Service::start_calling(|log| serve(supplier(log).unwrap())).await
 }
 
 /// The service with a supplier that answers everything so.
@@ -181,7 +181,7 @@ async fn start_with_faults(faults: &str) -> (Service, String) {
     let service = Service::start_calling(|log| {
         let url = &mut url;
         async move {
-            *url = serve(supplier(log)).await;
+            *url = serve(supplier(log).unwrap()).await;
             url.clone()
         }
     })

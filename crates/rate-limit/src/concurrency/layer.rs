@@ -151,7 +151,7 @@ impl<K> ConcurrencyLimitLayer<K> {
         paths: impl IntoIterator<Item = P>,
     ) -> Result<Self, ConfigError> {
         let mut exempt = self.shared.settings.exempt.clone();
-        paths.into_iter().try_for_each(|path| exempt.add_path(path.as_ref()))?;
+        exempt.add_paths(paths)?;
         Ok(self.with(|settings| settings.exempt = exempt))
     }
 
