@@ -9,13 +9,14 @@ use axum::{
 };
 use bartizan::{
     NormalizeLayer, ProblemLayer, Stack,
+    access_log::AccessLogLayer,
     auth::{ApiKeyLayer, KeyRecord, StaticKeys},
     correlation_id::CorrelationIdLayer,
     deadline::TimeoutLayer,
     rate_limit::{Global, PerRoute, Rate, RateLimitLayer},
 };
 use http::{Method, Request, Response};
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt};
 
 /// A request of any method that says that it is gRPC.
 fn forged(method: Method, path: &str) -> Request<Body> {
@@ -61,16 +62,25 @@ async fn err_09_a_get_that_is_called_grpc_is_refused_as_what_it_is() {
 
 #[tokio::test]
 async fn obs_01_a_path_is_no_route_however_the_request_is_called() {
-    for method in [Method::GET, Method::POST] {
+    // A layer around the router sees the request before it has a route.
+    for (method, is_around) in [(Method::GET, false), (Method::POST, false), (Method::POST, true)] {
         let orders = get(async || "an order").post(async |body: Bytes| body);
         let router = Router::new().route("/orders/{id}", orders).layer(hourly(2).by(PerRoute));
+        let router = if is_around {
+            let log = AccessLogLayer::json(std::io::sink());
+            Router::new().fallback_service(
+                Stack::server().push(CorrelationIdLayer::new()).push(log).build().layer(router),
+            )
+        } else {
+            router
+        };
         let mut statuses = Vec::new();
         for id in 0..4 {
             let response = answer(&router, forged(method.clone(), &format!("/orders/{id}"))).await;
             let in_grpc = response.headers().get("grpc-status").is_some_and(|status| status == "8");
             statuses.push(in_grpc || response.status() == 429);
         }
-        assert_eq!(statuses, [false, false, true, true], "{method}: all orders are one route");
+        assert_eq!(statuses, [false, false, true, true], "{method} {is_around}: all orders are one route");
     }
     // As tonic's routes are, whose methods have limits of their own.
     let calls = Router::new().route("/shop.Orders/{*rest}", post(async || "")).layer(hourly(1).by(PerRoute));

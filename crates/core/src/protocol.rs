@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 
 /// The protocol of a request, and so the face a refusal shows it.
 ///
-/// Decided from `content-type` alone, as the [gRPC protocol] asks: `application/grpc`, or that followed by `+`
-/// or `;`, in any case. `application/grpcfoo` is plain HTTP.
+/// Decided from the method, which is POST for every call, and `content-type`, as the [gRPC protocol] asks:
+/// `application/grpc`, or that followed by `+` or `;`, in any case. `application/grpcfoo` is plain HTTP.
 ///
 /// [gRPC protocol]: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bartizan_core::{MatchedRoute, Protocol, Rejection};
+use bartizan_core::{Protocol, Rejection};
 use bytes::Bytes;
 use http::{HeaderValue, header, request::Parts};
 
@@ -114,13 +114,6 @@ impl Announced {
     }
 }
 
-/// Whether a request is a call of gRPC, and of no route of HTTP: any caller can write the type.
-#[cold]
-fn is_call(head: &Parts) -> bool {
-    Protocol::of_parts(&head.method, &head.headers).is_grpc()
-        && MatchedRoute::in_extensions(&head.extensions).is_none_or(|route| route.as_str().contains("/{*"))
-}
-
 impl Settings {
     /// Everything that can be said before the body is polled (ERR-11), in the order of VAL-01.
     pub(crate) fn plan(&self, head: &Parts, announced: Announced) -> Result<Plan, Rejection> {
@@ -132,12 +125,7 @@ impl Settings {
             return if passes { Ok(Plan::Pass) } else { Err(refusal::body_missing()) };
         }
         let declared = self.media.declared(&head.headers);
-        let passes = match declared {
-            Declared::Other => true,
-            Declared::OtherJson => is_call(head),
-            _ => false,
-        };
-        if passes && self.other == OtherMedia::Pass {
+        if declared == Declared::Other && self.other == OtherMedia::Pass {
             return Ok(Plan::Pass);
         }
         self.fits(announced)?;

@@ -274,7 +274,7 @@
 //! - In the style `form`, a comma parts items only where it is not percent-encoded, as RFC 6570 has it.
 //! - A client's layer that enforces holds a response back until all of it is there.
 //! - [`JsonLayer`] lets types that are no JSON pass: a handler that reads JSON must look at the type, as axum's does. JSON under
-//!   another name (`application/x+json`), or in another charset, is refused unless [it is one of the layer's](JsonLayer::with_media_type).
+//!   another name (`application/x+json`), or in another charset, is refused (`application/grpc+json` with it) unless [it is one of the layer's](JsonLayer::with_media_type).
 //!
 //! # Place in a stack
 //!

@@ -71,6 +71,8 @@ struct Inner {
     principal: SetOnce<Principal>,
     client_addr: SetOnce<ClientAddr>,
     route: SetOnce<MatchedRoute>,
+    /// The name of a gRPC method, as the caller wrote it. Apart, since a router further in may know better.
+    claimed: SetOnce<MatchedRoute>,
     /// There was none when it was looked for. It is not noted in `route`, since a router further in may tell one.
     unrouted: AtomicBool,
     deadline: Mutex<Option<Deadline>>,
@@ -99,6 +101,7 @@ impl Inner {
             principal,
             client_addr,
             route,
+            claimed,
             unrouted,
             deadline,
             is_bounded,
@@ -114,6 +117,7 @@ impl Inner {
         principal.clear();
         client_addr.clear();
         route.clear();
+        claimed.clear();
         *retry.get_mut() = false;
         *unrouted.get_mut() = false;
         if mem::take(is_bounded.get_mut()) {
@@ -267,13 +271,18 @@ impl RequestContext {
     #[inline]
     pub fn route(&self) -> Option<&MatchedRoute> {
         let unrouted = || self.0.unrouted.load(Relaxed).then_some(MatchedRoute::none());
-        self.0.route.get().or_else(unrouted)
+        self.named_route().or_else(unrouted)
     }
 
     /// The name of the route; [`MatchedRoute::OTHER`] without one.
     #[inline]
     pub fn route_name(&self) -> &str {
-        self.0.route.get().map_or(MatchedRoute::OTHER, MatchedRoute::as_str)
+        self.named_route().map_or(MatchedRoute::OTHER, MatchedRoute::as_str)
+    }
+
+    #[inline]
+    fn named_route(&self) -> Option<&MatchedRoute> {
+        self.0.route.get().or_else(|| self.0.claimed.get())
     }
 
     /// Sets the route, for a layer that knows the service's paths; false if a router told it, or another layer. It
@@ -295,6 +304,7 @@ impl RequestContext {
             return self.unrouted();
         }
         match MatchedRoute::found(self.0.protocol, request) {
+            Some(claim) if claim.is_claimed() => self.0.claimed.get_or_set(claim),
             Some(route) => self.0.route.get_or_set(route),
             None => self.unrouted(),
         }

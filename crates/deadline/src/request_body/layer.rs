@@ -25,7 +25,8 @@ pub(super) const LAYER: &str = "request_body_timeout";
 ///
 /// Calls of gRPC over HTTP/2, to a path of their form that no route of axum's takes for itself, are let be: their streams may
 /// rest between messages, and HTTP/2 itself finds out whether the client is still there. Put the layer within
-/// `Router::layer`, so that it sees the routes: the type of gRPC alone, which any caller can write, is no excuse. [`with_grpc`](Self::with_grpc) holds them to the pace too, with `DEADLINE_EXCEEDED`.
+/// `Router::layer`, so that it sees the routes: the type of gRPC alone, which any caller can write, is no excuse.
+/// [`with_grpc`](Self::with_grpc) holds calls to the pace too, with `DEADLINE_EXCEEDED`.
 ///
 /// The layer changes the type of the request's body, as routers of axum and tonic do not mind; so it is a layer of
 /// its own. A request with a body costs an allocation.
