@@ -235,7 +235,13 @@ fn write_fact(
     if let Fact::Text(Cow::Borrowed(text)) = fact {
         return line.static_fact(memo, prefix, name, text);
     }
-    line.fact(memo, prefix, name, |line| write_value(line, settings, fact));
+    line.fact(
+        memo,
+        prefix,
+        name,
+        #[inline(always)]
+        |line| write_value(line, settings, fact),
+    );
 }
 
 #[inline(always)]
