@@ -385,12 +385,16 @@ impl Rejection {
 
     /// How long the caller is told to wait: as was set, or a second for what passes by itself (RL-01). `headers` are
     /// the response's so far: where they tell it already, there is nothing to add.
+    #[inline]
     pub(crate) fn told_delay(&self, headers: &HeaderMap) -> Option<Duration> {
-        let by_default = || {
-            (self.passes_by_itself() && !headers.contains_key(header::RETRY_AFTER))
-                .then_some(DEFAULT_RETRY_AFTER)
-        };
-        self.0.retry_after.or_else(by_default)
+        self.0.retry_after.or_else(|| self.default_delay(headers))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn default_delay(&self, headers: &HeaderMap) -> Option<Duration> {
+        let is_untold = self.passes_by_itself() && !headers.contains_key(header::RETRY_AFTER);
+        is_untold.then_some(DEFAULT_RETRY_AFTER)
     }
 
     /// Whether the same request may succeed later: 429 and 503.
