@@ -106,6 +106,10 @@ pub(crate) struct Essence<'a> {
 pub(crate) struct Malformed;
 
 impl<'a> Essence<'a> {
+    pub(crate) fn is_json(&self) -> bool {
+        std::str::from_utf8(self.name).is_ok_and(is_json)
+    }
+
     /// `None` when there is no such header.
     pub(crate) fn of(headers: &'a HeaderMap) -> Result<Option<Self>, Malformed> {
         let mut lines = headers.get_all(header::CONTENT_TYPE).iter();
@@ -140,10 +144,6 @@ impl Essence<'_> {
             }
             None => self.name.eq_ignore_ascii_case(range.as_bytes()),
         }
-    }
-
-    pub(crate) fn is_json(&self) -> bool {
-        std::str::from_utf8(self.name).is_ok_and(is_json)
     }
 }
 
