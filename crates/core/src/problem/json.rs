@@ -17,9 +17,10 @@ pub(super) fn write(members: &Members<'_>) -> Vec<u8> {
     object.text("title", members.title);
     object.value("status", &rejection.reason().status().as_u16());
     object.text("detail", rejection.detail());
-    object.text("code", rejection.reason().code());
+    // The alphabets of codes and ids have nothing to escape.
+    object.plain("code", rejection.reason().code());
     if let Some(id) = rejection.request_id() {
-        object.text("request_id", id.as_str());
+        object.plain("request_id", id.as_str());
     }
     if !rejection.violations().is_empty() {
         object.value("errors", rejection.violations());
@@ -48,8 +49,7 @@ struct Object(Vec<u8>);
 impl Object {
     /// Names are ours or checked, and need no escapes.
     fn name(&mut self, name: &str) {
-        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
-        self.0.push(b'"');
+        self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b"\":");
     }
@@ -57,6 +57,12 @@ impl Object {
     fn text(&mut self, name: &str, text: &str) {
         self.name(name);
         self.string(text);
+    }
+
+    /// A text that is a JSON string as it is.
+    fn plain(&mut self, name: &str, text: &str) {
+        self.name(name);
+        self.quote(text);
     }
 
     fn texts<'a>(&mut self, name: &str, texts: impl Iterator<Item = &'a str>) {
@@ -80,10 +86,14 @@ impl Object {
         if text.as_bytes().iter().fold(false, escapes) {
             self.any(text);
         } else {
-            self.0.push(b'"');
-            self.0.extend_from_slice(text.as_bytes());
-            self.0.push(b'"');
+            self.quote(text);
         }
+    }
+
+    fn quote(&mut self, text: &str) {
+        self.0.push(b'"');
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b'"');
     }
 
     fn any(&mut self, value: &(impl Serialize + ?Sized)) {

@@ -92,8 +92,8 @@ pub(crate) fn render(
     headers.insert(header::CACHE_CONTROL, const { HeaderValue::from_static("no-store") });
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, const { HeaderValue::from_static("nosniff") });
     if let Some(delay) = rejection.told_delay(headers) {
-        // By way of its text: a value made from a number allocates twice.
-        if let Ok(seconds) = HeaderValue::from_str(itoa::Buffer::new().format(whole_seconds(delay))) {
+        // By way of a string of the exact length: a value made from a number allocates twice.
+        if let Ok(seconds) = HeaderValue::try_from(whole_seconds(delay).to_string()) {
             headers.insert(header::RETRY_AFTER, seconds);
         }
     }
