@@ -375,6 +375,90 @@ async fn key_03_invented_keys_do_not_take_the_turn_of_a_known_one() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn key_03_a_key_whose_renewal_fails_or_is_given_up_is_renewed_before_invented_ones() {
+    for fails in [true, false] {
+        let (known, clock) = (key(), ManualClock::new());
+        let gate = Arc::new(Semaphore::new(1));
+        let database = Database { gate: Some(Arc::clone(&gate)), ..Database::with(known.record("billing")) };
+        let layer = cached(&database, &clock);
+        let ask = |key: &ApiKey| {
+            let (layer, request) = (layer.clone(), with_key(key));
+            tokio::spawn(async move { send(&layer, request).await.status() })
+        };
+        assert_eq!(ask(&known).await.unwrap(), 200);
+        clock.advance(Duration::from_secs(30));
+        if fails {
+            database.goes(true);
+            gate.add_permits(1);
+            assert_eq!(ask(&known).await.unwrap(), 503);
+            database.goes(false);
+            clock.advance(Duration::from_secs(1));
+        } else {
+            let given_up = ask(&known);
+            sleep(Duration::from_millis(10)).await;
+            given_up.abort();
+            assert!(given_up.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(database.fetched(), 2);
+
+        let invented: Vec<_> = (0..64).map(|_| ask(&key())).collect();
+        sleep(Duration::from_millis(10)).await;
+        let renewed = ask(&known);
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!(database.fetched(), 2 + 64 + 1, "fails: {fails}");
+        gate.add_permits(65);
+        assert_eq!(renewed.await.unwrap(), 200);
+        for request in invented {
+            assert_eq!(request.await.unwrap(), 401);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_a_key_that_is_gone_is_not_put_back() {
+    let (key, clock) = (key(), ManualClock::new());
+    let database = Database::with(key.record("billing"));
+    let keys = CachedKeys::new(database.clone()).with_clock(Clock::from(clock.clone()));
+    let layer = ApiKeyLayer::new(keys.clone());
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 200);
+    clock.advance(Duration::from_secs(30));
+    database.goes(true);
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 503);
+    assert!(format!("{keys:?}").contains("found: 1"), "{keys:?}");
+    database.goes(false);
+    database.records.lock().unwrap().clear();
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(send(&layer, with_key(&key)).await.status(), 401);
+    assert!(format!("{keys:?}").contains("found: 0"), "{keys:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_a_store_that_hangs_is_found_out_also_by_who_asks_in_the_place_of_another() {
+    let key = key();
+    let database =
+        Database { gate: Some(Arc::new(Semaphore::new(0))), ..Database::with(key.record("billing")) };
+    let layer = cached(&database, &ManualClock::new());
+    let ask = || {
+        let (layer, request) = (layer.clone(), with_key(&key));
+        tokio::spawn(async move { send(&layer, request).await.status() })
+    };
+    let first = ask();
+    sleep(Duration::from_millis(100)).await;
+    let (start, second) = (Instant::now(), ask());
+    sleep(Duration::from_millis(400)).await;
+    first.abort();
+    assert_eq!(second.await.unwrap(), 503);
+    assert_eq!(start.elapsed(), Duration::from_secs(1), "a request waits no longer than that");
+    assert_eq!(database.fetched(), 2);
+    assert_eq!(ask().await.unwrap(), 503);
+    assert_eq!(
+        (database.fetched(), start.elapsed()),
+        (2, Duration::from_secs(1)),
+        "the failure is remembered"
+    );
+}
+
 #[tokio::test]
 async fn a_record_that_can_never_work_or_is_not_the_one_asked_for_is_a_failure_of_the_store() {
     let (key, other) = (key(), key());

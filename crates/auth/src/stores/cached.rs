@@ -7,15 +7,22 @@ use std::{
 };
 
 use bartizan_core::Clock;
-use quick_cache::sync::{Cache, EntryAction, EntryResult};
-use tokio::{sync::Semaphore, time::timeout};
+use quick_cache::{
+    DefaultHashBuilder, UnitWeighter,
+    sync::{Cache, DefaultLifecycle, EntryAction, EntryResult, PlaceholderGuard},
+};
+use tokio::{
+    sync::Semaphore,
+    time::{self, timeout_at},
+};
 
 use crate::{AsyncKeyStore, ConfigError, Failure, StoredKey, telemetry};
 
 /// The keys of an [`AsyncKeyStore`], remembered for 30 seconds: as long as a revocation takes to be seen.
 ///
 /// - The store is asked once at a time for each key, however many requests present it, and for at most 64 keys at
-///   once that were never seen, and 64 whose time is over. A request waits at most a second, and one too many not at
+///   once that were never seen, and 64 whose time is over: those keep their turns until the store says that they are
+///   gone. A request waits at most a second, for others who ask and for the store together, and one too many not at
 ///   all.
 /// - Keys that do not exist are remembered too, apart from the good ones, so that inventing keys neither asks the
 ///   store twice, nor makes it forget, nor takes the turn of a key that is known.
@@ -163,9 +170,7 @@ impl<A: AsyncKeyStore> CachedKeys<A> {
 
     /// The key, asked for if it is not known. Whoever asks first asks for all.
     pub(crate) async fn fetch(&self, id: &str) -> Result<Option<Arc<StoredKey>>, Failure> {
-        // The store's own time is measured further in; this one is for those who wait for another's answer.
-        let fetched = timeout(self.0.settings.timeout, self.0.fetch(id)).await;
-        fetched.unwrap_or(Err(Failure::StoreUnavailable))
+        self.0.fetch(id).await
     }
 }
 
@@ -182,6 +187,8 @@ impl<A: AsyncKeyStore> Inner<A> {
     }
 
     async fn fetch(&self, id: &str) -> Result<Option<Arc<StoredKey>>, Failure> {
+        // One end for the whole wait. While somebody waits for another's answer, the store is asked for the same key.
+        let end = time::Instant::now() + self.settings.timeout;
         let now = self.settings.clock.now();
         let entry = self.found.entry_async(id, |_, found| {
             if now < found.until {
@@ -190,37 +197,38 @@ impl<A: AsyncKeyStore> Inner<A> {
                 EntryAction::ReplaceWithGuard
             }
         });
-        // While the guard lives, nobody else asks for this key; when it goes without a key, the next one tries.
-        let (guard, older) = match entry.await {
-            EntryResult::Retained(key) => return Ok(Some(key)),
-            EntryResult::Replaced(guard, older) => (guard, Some(older.key)),
-            EntryResult::Vacant(guard) => (guard, None),
-            EntryResult::Removed(..) | EntryResult::Timeout => return Err(Failure::StoreUnavailable),
+        let turn = match timeout_at(end, entry).await {
+            Ok(EntryResult::Retained(key)) => return Ok(Some(key)),
+            Ok(EntryResult::Replaced(guard, older)) => Turn::new(guard, Some(older)),
+            Ok(EntryResult::Vacant(guard)) => Turn::new(guard, None),
+            Ok(EntryResult::Removed(..) | EntryResult::Timeout) | Err(_) => {
+                return Err(Failure::StoreUnavailable);
+            }
         };
         if let Some(missing) = self.missing.get(id)
             && self.settings.clock.now() < missing.until
         {
             return missing.answer.map(|()| None);
         }
-        let turns = if older.is_some() { &self.renewing } else { &self.asking };
-        let Ok(_turn) = turns.try_acquire() else { return Err(Failure::StoreUnavailable) };
-        let Some(key) = self.ask(id).await? else {
+        let turns = if turn.older.is_some() { &self.renewing } else { &self.asking };
+        let Ok(_permit) = turns.try_acquire() else { return Err(Failure::StoreUnavailable) };
+        let Some(key) = self.ask(id, end).await? else {
             self.note_missing(id, Ok(()), self.settings.negative_ttl);
+            turn.end(None);
             return Ok(None);
         };
-        if let Some(older) = older {
-            key.inherit(&older);
+        if let Some(older) = &turn.older {
+            key.inherit(&older.key);
         }
         let key = Arc::new(key);
         let until = self.settings.clock.now() + self.settings.ttl;
         self.missing.remove(id);
-        // There is no place for it only where somebody put it there meanwhile.
-        let _ = guard.insert(Found { key: Arc::clone(&key), until });
+        turn.end(Some(Found { key: Arc::clone(&key), until }));
         Ok(Some(key))
     }
 
-    async fn ask(&self, id: &str) -> Result<Option<StoredKey>, Failure> {
-        let fetched = match timeout(self.settings.timeout, self.store.fetch(id)).await {
+    async fn ask(&self, id: &str, end: time::Instant) -> Result<Option<StoredKey>, Failure> {
+        let fetched = match timeout_at(end, self.store.fetch(id)).await {
             Err(_) => return Err(self.fail(id, &"it took too long")),
             Ok(Err(error)) => return Err(self.fail(id, &error)),
             Ok(Ok(fetched)) => fetched,
@@ -242,6 +250,38 @@ impl<A: AsyncKeyStore> Inner<A> {
     fn note_missing(&self, id: &str, answer: Result<(), Failure>, ttl: Duration) {
         let until = self.settings.clock.now() + ttl;
         self.missing.insert(id.to_owned(), Missing { answer, until });
+    }
+}
+
+/// The turn to ask for a key: while it lives, nobody else asks for this one, and then the next one may.
+///
+/// A key that was known is put back when the turn ends without an answer, because the store failed or the request went
+/// away. Its time is over, so it is not used; but it is renewed before keys that anybody can invent.
+struct Turn<'a> {
+    guard: Option<Guard<'a>>,
+    older: Option<Found>,
+}
+
+type Guard<'a> =
+    PlaceholderGuard<'a, String, Found, UnitWeighter, DefaultHashBuilder, DefaultLifecycle<String, Found>>;
+
+impl<'a> Turn<'a> {
+    fn new(guard: Guard<'a>, older: Option<Found>) -> Self {
+        Self { guard: Some(guard), older }
+    }
+
+    /// The store answered: with a key, or that there is none.
+    fn end(mut self, found: Option<Found>) {
+        self.older = found;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let (Some(guard), Some(found)) = (self.guard.take(), self.older.take()) {
+            // There is no place for it only where somebody put it there meanwhile.
+            let _ = guard.insert(found);
+        }
     }
 }
 
