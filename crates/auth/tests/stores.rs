@@ -225,6 +225,30 @@ async fn key_03_a_revocation_is_seen_within_30_seconds() {
     assert_eq!(database.fetched(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn key_03_a_slow_store_does_not_make_a_revocation_take_longer() {
+    let (known, missing, clock) = (key(), key(), ManualClock::new());
+    let gate = Arc::new(Semaphore::new(0));
+    let database = Database { gate: Some(Arc::clone(&gate)), ..Database::with(known.record("billing")) };
+    let layer = cached(&database, &clock);
+    let ask = |key: &ApiKey| {
+        let (layer, request) = (layer.clone(), with_key(key));
+        tokio::spawn(async move { send(&layer, request).await.status() })
+    };
+    let asked = [ask(&known), ask(&missing)];
+    sleep(Duration::from_millis(10)).await;
+    clock.advance(Duration::from_secs(10));
+    gate.add_permits(4);
+    for (asked, status) in asked.into_iter().zip([200, 401]) {
+        assert_eq!(asked.await.unwrap(), status);
+    }
+    database.records.lock().unwrap().clear();
+    database.set(missing.record("shipping"));
+    clock.advance(Duration::from_secs(20));
+    assert_eq!(send(&layer, with_key(&known)).await.status(), 401, "30 seconds after it was asked for");
+    assert_eq!(send(&layer, with_key(&missing)).await.status(), 200);
+}
+
 #[tokio::test]
 async fn key_03_keys_that_do_not_exist_are_asked_for_once() {
     let (key, clock) = (key(), ManualClock::new());

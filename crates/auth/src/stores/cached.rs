@@ -92,7 +92,8 @@ impl<A: AsyncKeyStore> CachedKeys<A> {
         Self(Arc::new(Inner::new(Arc::new(store), settings)))
     }
 
-    /// How long a key is remembered: the longest that a revocation takes to be seen. Default: 30 s.
+    /// How long a key is remembered, from when it was asked for: the longest that a revocation takes to be seen.
+    /// Default: 30 s.
     ///
     /// # Errors
     ///
@@ -102,8 +103,8 @@ impl<A: AsyncKeyStore> CachedKeys<A> {
         Ok(self.change(|settings| settings.ttl = ttl))
     }
 
-    /// How long it is remembered that there is no such key: the longest that a new one takes to be seen if it was
-    /// tried too early. Default: 30 s.
+    /// How long it is remembered, from when it was asked, that there is no such key: the longest that a new one takes
+    /// to be seen if it was tried too early. Default: 30 s.
     ///
     /// # Errors
     ///
@@ -212,8 +213,10 @@ impl<A: AsyncKeyStore> Inner<A> {
         }
         let turns = if turn.older.is_some() { &self.renewing } else { &self.asking };
         let Ok(_permit) = turns.try_acquire() else { return Err(Failure::StoreUnavailable) };
+        // From before the store looks: what changes while it answers is seen in time, too.
+        let asked = self.settings.clock.now();
         let Some(key) = self.ask(id, end).await? else {
-            self.note_missing(id, Ok(()), self.settings.negative_ttl);
+            self.note_missing(id, Ok(()), asked + self.settings.negative_ttl);
             turn.end(None);
             return Ok(None);
         };
@@ -221,7 +224,7 @@ impl<A: AsyncKeyStore> Inner<A> {
             key.inherit(&older.key);
         }
         let key = Arc::new(key);
-        let until = self.settings.clock.now() + self.settings.ttl;
+        let until = asked + self.settings.ttl;
         self.missing.remove(id);
         turn.end(Some(Found { key: Arc::clone(&key), until }));
         Ok(Some(key))
@@ -243,12 +246,12 @@ impl<A: AsyncKeyStore> Inner<A> {
 
     fn fail(&self, id: &str, error: &dyn fmt::Display) -> Failure {
         telemetry::store_failed(error);
-        self.note_missing(id, Err(Failure::StoreUnavailable), FAILURE_TTL);
+        let until = self.settings.clock.now() + FAILURE_TTL;
+        self.note_missing(id, Err(Failure::StoreUnavailable), until);
         Failure::StoreUnavailable
     }
 
-    fn note_missing(&self, id: &str, answer: Result<(), Failure>, ttl: Duration) {
-        let until = self.settings.clock.now() + ttl;
+    fn note_missing(&self, id: &str, answer: Result<(), Failure>, until: Instant) {
         self.missing.insert(id.to_owned(), Missing { answer, until });
     }
 }
