@@ -6,7 +6,10 @@ use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -46,7 +49,10 @@ pub struct FileKeys(Arc<Inner>);
 struct Inner {
     keys: StaticKeys,
     path: PathBuf,
+    /// Held while the file is read: one reads at a time.
     last: Mutex<Last>,
+    /// Apart from the lock, so that nobody who asks waits for a disk.
+    is_current: AtomicBool,
 }
 
 /// What was read last.
@@ -71,6 +77,7 @@ impl FileKeys {
             keys: StaticKeys::new([]).map_err(FileKeysError::Record)?,
             path: path.as_ref().to_owned(),
             last: Mutex::default(),
+            is_current: AtomicBool::new(false),
         };
         let keys = Self(Arc::new(inner));
         keys.reload()?;
@@ -87,6 +94,7 @@ impl FileKeys {
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *last;
         let read = self.0.read(&mut last);
+        self.0.is_current.store(read.is_ok(), Ordering::Relaxed);
         match &read {
             Ok(true) => telemetry::key_file_loaded(self.len()),
             Ok(false) => {}
@@ -95,9 +103,10 @@ impl FileKeys {
         read
     }
 
-    /// Whether the keys are those of the file, as it was when it was last looked at.
+    /// Whether the keys are those of the file, as it was when it was last looked at. Does not wait, also while the file
+    /// is read.
     pub fn is_current(&self) -> bool {
-        !self.0.last.lock().unwrap_or_else(PoisonError::into_inner).failed
+        self.0.is_current.load(Ordering::Relaxed)
     }
 
     /// How many keys there are.
@@ -239,5 +248,28 @@ impl Error for FileKeysError {
             Self::Record(error) => Some(error),
             Self::TooLarge | Self::Syntax { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::mpsc, thread};
+
+    use super::*;
+
+    #[test]
+    fn key_03_nobody_who_asks_for_keys_waits_while_the_file_is_read() {
+        let path = std::env::temp_dir().join(format!("bartizan-keys-{}-read", std::process::id()));
+        fs::write(&path, "[]").unwrap();
+        let (keys, _watch) = FileKeys::open(&path).unwrap();
+        let other = keys.clone();
+        let reading = keys.0.last.lock().unwrap();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            let _ = tell.send((other.is_current(), other.len(), other.lookup("orders_a").is_none()));
+        });
+        assert_eq!(told.recv_timeout(Duration::from_secs(10)), Ok((true, 0, true)));
+        drop(reading);
+        fs::remove_file(path).unwrap();
     }
 }
