@@ -112,7 +112,7 @@ impl ClientTokens {
         {
             if now >= kept.refresh_at {
                 // Nobody waits for this one.
-                drop(self.ask(Plan::ask, now));
+                drop(self.ask(Plan::ask, now, |_| false));
             }
             return Taken::Ready(kept.token.clone());
         }
@@ -121,31 +121,39 @@ impl ClientTokens {
 
     /// For a request that has seen no token.
     fn ask_for_one(&self, now: Instant) -> Taken {
-        match self.ask(Plan::ask, now) {
-            // It may have come in between, and then nobody asks so soon.
-            Taken::Unavailable { .. } => self.taken(),
-            asked => asked,
-        }
+        self.ask(Plan::ask, now, |_| true)
     }
 
     /// The token that is there, after a wait.
     pub(super) fn taken(&self) -> Taken {
         let now = self.0.now();
-        match &*self.0.current.load() {
-            Some(kept) if now < kept.usable_until => Taken::Ready(kept.token.clone()),
-            _ => Taken::Unavailable { retry_after: self.0.plan().pause(now).max(SHORTEST_PAUSE) },
+        match self.0.usable(now) {
+            Some(token) => Taken::Ready(token),
+            None => Taken::Unavailable { retry_after: self.0.plan().pause(now).max(SHORTEST_PAUSE) },
         }
     }
 
     /// Another token than the one that a server called invalid.
     pub(super) fn take_other_than(&self, serial: u64) -> Taken {
-        match self.taken() {
-            Taken::Ready(token) if token.serial != serial => Taken::Ready(token),
-            _ => self.ask(Plan::ask_for_another, self.0.now()),
+        let now = self.0.now();
+        match self.0.usable(now) {
+            Some(token) if token.serial != serial => Taken::Ready(token),
+            _ => self.ask_for_other(serial, now),
         }
     }
 
-    fn ask(&self, how: fn(&mut Plan, Instant) -> Ask, now: Instant) -> Taken {
+    /// For a request that has seen this one alone.
+    fn ask_for_other(&self, serial: u64, now: Instant) -> Taken {
+        self.ask(Plan::ask_for_another, now, |token| token.serial != serial)
+    }
+
+    /// Asks for a token, unless one has come in between that will do.
+    fn ask(
+        &self,
+        how: fn(&mut Plan, Instant) -> Ask,
+        now: Instant,
+        will_do: impl Fn(&Token) -> bool,
+    ) -> Taken {
         let Ok(runtime) = Handle::try_current() else {
             self.0.no_runtime.report();
             return Taken::Unavailable { retry_after: SHORTEST_PAUSE };
@@ -154,9 +162,16 @@ impl ClientTokens {
         let Some(wait) = self.0.flights.wait(self.0.settings.wait) else {
             return Taken::Unavailable { retry_after: SHORTEST_PAUSE };
         };
-        let asked = how(&mut self.0.plan(), now);
+        let asked = {
+            let mut plan = self.0.plan();
+            // A fetch leaves its token before it tells the plan: nobody asks again so soon, nor has to.
+            if let Some(token) = self.0.usable(now).filter(will_do) {
+                return Taken::Ready(token);
+            }
+            how(&mut plan, now)
+        };
         match asked {
-            Ask::Refuse(pause) => return Taken::Unavailable { retry_after: pause },
+            Ask::Refuse(pause) => return Taken::Unavailable { retry_after: pause.max(SHORTEST_PAUSE) },
             Ask::Begin => {
                 // A task of its own: the request that began it may go away, and others wait for it.
                 drop(runtime.spawn(fetch(Flight(Arc::clone(&self.0)))));
@@ -176,8 +191,12 @@ impl Shared {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn usable(&self, now: Instant) -> Option<Token> {
+        self.current.load().as_ref().filter(|kept| now < kept.usable_until).map(|kept| kept.token.clone())
+    }
+
     fn has_token(&self) -> bool {
-        self.current.load().as_ref().is_some_and(|kept| self.now() < kept.usable_until)
+        self.usable(self.now()).is_some()
     }
 
     /// A token that was asked for at `asked`.
@@ -238,8 +257,13 @@ impl fmt::Debug for ClientTokens {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{
+        convert::Infallible,
+        future::ready,
+        sync::atomic::{AtomicU64, Ordering},
+    };
 
+    use bartizan_core::ManualClock;
     use http::{Request, Response};
     use http_body_util::Full;
 
@@ -248,16 +272,32 @@ mod tests {
 
     #[tokio::test]
     async fn aut_08_a_token_that_comes_between_two_looks_is_found() {
-        let endpoint = tower::service_fn(async |_: Request<Full<Bytes>>| {
+        let fetched = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&fetched);
+        let endpoint = tower::service_fn(move |_: Request<Full<Bytes>>| {
+            count.fetch_add(1, Ordering::SeqCst);
             let token = r#"{"access_token":"abc","token_type":"Bearer","expires_in":60}"#;
-            Ok::<_, Infallible>(Response::new(String::from(token)))
+            ready(Ok::<_, Infallible>(Response::new(String::from(token))))
         });
+        let clock = ManualClock::new();
         let credentials = ClientCredentials::new("https://id.example/token", "billing", "s3cret");
-        let tokens = credentials.build_with(endpoint).unwrap();
+        let tokens = credentials.with_clock(Clock::from(clock.clone())).build_with(endpoint).unwrap();
         let Taken::Wait(wait) = tokens.take() else { panic!("there is none yet") };
         wait.await;
         let now = tokens.0.now();
-        assert!(matches!(tokens.ask(Plan::ask, now), Taken::Unavailable { .. }), "nobody asks so soon");
+        let refused = tokens.ask(Plan::ask, now, |_| false);
+        assert!(matches!(refused, Taken::Unavailable { .. }), "nobody asks so soon");
         assert!(matches!(tokens.ask_for_one(now), Taken::Ready(_)));
+
+        // The first one is called invalid while the next one comes.
+        clock.advance(Duration::from_secs(2));
+        let Taken::Wait(wait) = tokens.take_other_than(0) else { panic!("there is no other yet") };
+        wait.await;
+        for seconds in [0, 2, 30] {
+            clock.advance(Duration::from_secs(seconds));
+            let Taken::Ready(token) = tokens.ask_for_other(0, tokens.0.now()) else { panic!("it has come") };
+            assert_eq!(token.serial, 1, "after {seconds} s more");
+        }
+        assert_eq!(fetched.load(Ordering::SeqCst), 2);
     }
 }
