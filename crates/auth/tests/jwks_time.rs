@@ -15,9 +15,9 @@ use std::{
 };
 
 use bartizan_auth::{
-    Algorithm, JwtLayer, KeyQuery, KeySource, Lookup, RemoteKeys, RemoteKeysBuilder, TokenPolicy,
+    Algorithm, AnyKeys, JwtLayer, KeyQuery, KeySource, Lookup, RemoteKeys, RemoteKeysBuilder, TokenPolicy,
 };
-use bartizan_core::{Clock, TimeSource};
+use bartizan_core::{Clock, ManualClock, TimeSource};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
@@ -95,7 +95,7 @@ impl Provider {
         self.fetches.load(Ordering::SeqCst)
     }
 
-    fn build(&self, builder: RemoteKeysBuilder) -> RemoteKeys {
+    fn build(&self, builder: RemoteKeysBuilder, clock: Clock) -> RemoteKeys {
         let provider = self.clone();
         let client = tower::service_fn(move |request: Request<Full<Bytes>>| {
             let provider = provider.clone();
@@ -111,11 +111,15 @@ impl Provider {
                 Ok::<_, io::Error>(response)
             }
         });
-        builder.with_clock(clock()).build_with(client).unwrap()
+        builder.with_clock(clock).build_with(client).unwrap()
     }
 
     fn keys(&self) -> RemoteKeys {
-        self.build(RemoteKeys::jwks("https://id.example/keys", Algorithm::Es256))
+        self.keys_by(clock())
+    }
+
+    fn keys_by(&self, clock: Clock) -> RemoteKeys {
+        self.build(RemoteKeys::jwks("https://id.example/keys", Algorithm::Es256), clock)
     }
 }
 
@@ -123,7 +127,7 @@ fn layer(keys: &RemoteKeys) -> JwtLayer<RemoteKeys> {
     JwtLayer::new(keys.clone(), TokenPolicy::new(ISSUER, [AUDIENCE]).unwrap()).with_clock(clock())
 }
 
-async fn status(layer: &JwtLayer<RemoteKeys>, token: &str) -> u16 {
+async fn status<K: KeySource>(layer: &JwtLayer<K>, token: &str) -> u16 {
     let request = get("/").header("authorization", format!("Bearer {token}")).body(String::new()).unwrap();
     send(layer, request).await.status()
 }
@@ -183,6 +187,36 @@ async fn jwk_04_the_last_good_keys_stay_for_a_day_without_their_issuer() {
     provider.publish(&[&key]);
     pass(2 * MINUTE).await;
     assert_eq!(status(&layer, &token(0)).await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn jwt_17_no_token_outlives_the_last_good_keys_while_a_fetch_hangs() {
+    let (key, unknown) = (Named::new("a"), Named::new("b"));
+    let provider = Provider::new(&[&key]);
+    let manual = ManualClock::new();
+    let clock = Clock::from(manual.clone());
+    let keys = provider.keys_by(clock.clone());
+    let policy = TokenPolicy::new(ISSUER, [AUDIENCE]).unwrap();
+    let layer = JwtLayer::new(AnyKeys::new(keys), policy).with_clock(clock);
+    let token = key.token(0);
+    assert_eq!(status(&layer, &token).await, 200);
+
+    provider.hold();
+    let asking = tokio::spawn({
+        let (layer, token) = (layer.clone(), unknown.token(0));
+        async move { status(&layer, &token).await }
+    });
+    settle().await;
+    assert_eq!(provider.fetches(), 2);
+    manual.advance(24 * HOUR - SECOND);
+    assert_eq!(status(&layer, &token).await, 200);
+    manual.advance(SECOND);
+    assert_eq!(status(&layer, &token).await, 503, "nobody has given up the keys yet");
+    provider.answers.add_permits(1);
+    settle().await;
+    assert_eq!(provider.fetches(), 2);
+    assert_eq!(status(&layer, &token).await, 200);
+    assert_eq!(asking.await.unwrap(), 503);
 }
 
 #[tokio::test(start_paused = true)]

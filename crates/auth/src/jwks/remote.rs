@@ -62,7 +62,7 @@ use crate::{
 ///
 /// No answer within 5 seconds, any status but 200 (a redirect, too), more than 512 KiB, no JSON, another
 /// issuer's document, and a set without a usable key are failures: the last good keys stay, up to a [hard
-/// limit](RemoteKeysBuilder::with_hard_limit) of 24 hours. It is tried again after 30 seconds, a minute, two, up
+/// limit](RemoteKeysBuilder::with_hard_limit) of 24 hours, which ends the tokens seen before, too. It is tried again after 30 seconds, a minute, two, up
 /// to every five; without any keys after 1 second, up to every minute. Until the first keys are there, requests
 /// with a token get 503 with `Retry-After`, and never 401.
 ///
@@ -306,6 +306,12 @@ impl KeySource for RemoteKeys {
             };
             found.then(|| shared.flights.wait(Duration::ZERO)).flatten()
         })
+    }
+
+    fn good_for(&self) -> Option<Duration> {
+        let shared = self.shared();
+        let left = |loaded: &Arc<Loaded>| loaded.good_until.saturating_duration_since(shared.now());
+        Some(shared.current.load().as_ref().map_or(Duration::ZERO, left))
     }
 }
 

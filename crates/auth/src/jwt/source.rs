@@ -25,6 +25,7 @@ use super::{Algorithm, KeySet, VerifyingKey};
 /// 3. [`refresh`](Self::refresh), when that said [`Lookup::Unknown`] or [`Lookup::NotLoaded`], or found for a token that
 ///    names its key one that has no name, which did not verify it. If it gives a future, the request waits for that, and
 ///    2 is done once more; whatever it says then is final.
+/// 4. [`good_for`](Self::good_for), for a token that was verified: no longer is it remembered.
 pub trait KeySource: Send + Sync + 'static {
     /// A bounded wait for newer keys. [`std::future::Ready`] where there never is one.
     type Refresh: Future<Output = ()> + Send + 'static;
@@ -44,6 +45,13 @@ pub trait KeySource: Send + Sync + 'static {
     /// A wait after which the answer may be another one; `None` if it would be the same, because the keys never
     /// change, or this one was asked for in vain a moment ago. The wait has a bound of the source's own.
     fn refresh(&self, query: &KeyQuery<'_>) -> Option<Self::Refresh>;
+
+    /// How much longer the keys in force may be used if no others come; `None`, the default, for ever. A token that they
+    /// verified is not remembered for longer, whatever becomes of the work that would give them up and change the
+    /// [`generation`](Self::generation).
+    fn good_for(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a token says of the key that signed it. All of it comes from the caller.
@@ -115,6 +123,10 @@ impl<K: KeySource> KeySource for Arc<K> {
     fn refresh(&self, query: &KeyQuery<'_>) -> Option<Self::Refresh> {
         (**self).refresh(query)
     }
+
+    fn good_for(&self) -> Option<Duration> {
+        (**self).good_for()
+    }
 }
 
 /// A source of any kind, for a layer whose issuers have sources of different kinds.
@@ -150,6 +162,10 @@ impl KeySource for AnyKeys {
     fn refresh(&self, query: &KeyQuery<'_>) -> Option<Self::Refresh> {
         self.0.refresh(query)
     }
+
+    fn good_for(&self) -> Option<Duration> {
+        self.0.good_for()
+    }
 }
 
 /// The wait of an [`AnyKeys`].
@@ -175,6 +191,7 @@ trait Erased: Send + Sync + 'static {
     fn lookup(&self, query: &KeyQuery<'_>) -> Lookup;
     fn generation(&self) -> u64;
     fn refresh(&self, query: &KeyQuery<'_>) -> Option<AnyRefresh>;
+    fn good_for(&self) -> Option<Duration>;
 }
 
 impl<K: KeySource> Erased for K {
@@ -188,5 +205,9 @@ impl<K: KeySource> Erased for K {
 
     fn refresh(&self, query: &KeyQuery<'_>) -> Option<AnyRefresh> {
         KeySource::refresh(self, query).map(|wait| AnyRefresh(Box::pin(wait)))
+    }
+
+    fn good_for(&self) -> Option<Duration> {
+        KeySource::good_for(self)
     }
 }

@@ -62,6 +62,7 @@ impl<C: ClaimsShape> Identity<C> {
 #[derive(Debug)]
 pub(crate) struct Verified<C> {
     pub(crate) identity: Identity<C>,
+    /// When it may be remembered: while it is good, and as long as its keys may be used.
     pub(crate) window: Window,
     pub(crate) source: Source,
 }
@@ -159,7 +160,7 @@ impl<K: KeySource, C: ClaimsShape> Verifier<K, C> {
             id: claims.id.as_deref().map(Into::into),
             retry_after: None,
         };
-        let window = policy.check(&claims, header.kind, now).map_err(refused)?;
+        let mut window = policy.check(&claims, header.kind, now).map_err(refused)?;
         let own = C::read(json).ok_or_else(|| refused(Failure::InvalidClaims))?;
         let mut principal = shape::principal(&claims, policy.issuer());
         if let Some(time) = SystemTime::UNIX_EPOCH.checked_add(window.until) {
@@ -170,6 +171,9 @@ impl<K: KeySource, C: ClaimsShape> Verifier<K, C> {
         }
         let identity =
             Identity { principal: principal.build(), claims: own, confirmation: claims.confirmation };
+        if let Some(left) = keys.good_for() {
+            window.until = window.until.min(now.saturating_add(left));
+        }
         Ok(Verified { identity, window, source })
     }
 
