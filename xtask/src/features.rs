@@ -26,7 +26,7 @@ pub(crate) fn run() -> Result<()> {
         .run()?;
     // What is said at run time where a library is missing, which no build of all features shows.
     Sh::cargo("test")
-        .args(["--package", "bartizan-auth", "--no-default-features", "--features", "https-client"])
+        .args(["--package", "bartizan-auth", "--no-default-features", "--features", "dpop,https-client"])
         .args(["--lib", "--quiet", "none::"])
         .run()
 }

@@ -132,12 +132,7 @@ impl RemoteKeysBuilder {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if !crypto::IS_THERE {
-            return Err(ConfigError::new(
-                "algorithms",
-                "cannot be verified: turn on the feature `aws-lc-rs` or `rust-crypto`",
-            ));
-        }
+        crypto::check()?;
         let loopback_http = self.loopback_http;
         let origin = match &self.address {
             Address::Keys(url) => Origin::Keys(Endpoint::configured("jwks_url", url, loopback_http)?),

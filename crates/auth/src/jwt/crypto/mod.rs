@@ -18,11 +18,24 @@ pub(crate) use self::none::Verifier;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 pub(crate) use self::rust_crypto::Verifier;
 
+use crate::ConfigError;
+
 /// Whether there is a library at all.
 pub(crate) const IS_THERE: bool = cfg!(any(feature = "aws-lc-rs", feature = "rust-crypto"));
 
 /// What to do where there is none.
 pub(crate) const NONE: &str = "neither the feature `aws-lc-rs` nor `rust-crypto` is on";
+
+/// Refuses the setting `algorithms` of what could never verify a signature.
+pub(crate) fn check() -> Result<(), ConfigError> {
+    if IS_THERE {
+        return Ok(());
+    }
+    Err(ConfigError::new(
+        "algorithms",
+        "cannot be verified: turn on the feature `aws-lc-rs` or `rust-crypto`",
+    ))
+}
 
 /// Both libraries say the same of every signature.
 #[cfg(all(test, feature = "aws-lc-rs", feature = "rust-crypto"))]

@@ -1,4 +1,4 @@
-//! No library: keys, sets of keys and remote keys are refused when the service is put together.
+//! No library: keys, sets of keys, remote keys and proofs are refused when the service is put together.
 
 use crate::jwt::{Algorithm, KeyError, key::Material};
 
@@ -32,5 +32,13 @@ mod tests {
     fn jwt_08_without_a_library_no_remote_keys_are_waited_for() {
         let error = crate::RemoteKeys::jwks("https://id.example/keys", Algorithm::Es256).build().unwrap_err();
         assert_eq!(error.field(), "algorithms");
+    }
+
+    #[cfg(feature = "dpop")]
+    #[test]
+    fn pop_01_without_a_library_no_proofs_are_asked_for() {
+        let error = crate::Dpop::new("https://api.example", Algorithm::Es256).unwrap_err();
+        assert_eq!(error.field(), "algorithms");
+        assert!(error.to_string().contains("`aws-lc-rs` or `rust-crypto`"), "{error}");
     }
 }

@@ -15,7 +15,9 @@ use subtle::ConstantTimeEq;
 
 use self::{address::Address, nonce::Nonces, proof::Proof, replay::Replay};
 use super::{Offer, Thumbprint, possession::DPOP};
-use crate::{Algorithm, Algorithms, ConfigError, Failure, JwtLayer, key::sha256, settings::Settings};
+use crate::{
+    Algorithm, Algorithms, ConfigError, Failure, JwtLayer, jwt::crypto, key::sha256, settings::Settings,
+};
 
 /// How clients prove that they hold the keys of their tokens (DPoP, RFC 9449), for
 /// [`JwtLayer::with_dpop`](crate::JwtLayer::with_dpop).
@@ -26,8 +28,10 @@ use crate::{Algorithm, Algorithms, ConfigError, Failure, JwtLayer, key::sha256, 
 /// ```
 /// use bartizan_auth::{Algorithm, Dpop};
 ///
+/// # #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))] {
 /// // As clients call the service. Behind a proxy that takes `/orders` from the path: with it.
 /// let dpop = Dpop::new("https://api.example/orders", [Algorithm::Es256, Algorithm::EdDsa])?;
+/// # }
 /// assert!(Dpop::new("https://api.example", [Algorithm::Hs256]).is_err(), "a shared secret proves nothing");
 /// # Ok::<_, bartizan_auth::ConfigError>(())
 /// ```
@@ -56,8 +60,10 @@ impl Dpop {
     /// # Errors
     ///
     /// When the address is not `https://` or `http://`, a host and perhaps a port and a path; when there is no
-    /// algorithm, or one with a shared secret.
+    /// algorithm, or one with a shared secret. When neither the feature `aws-lc-rs` nor `rust-crypto` is on, which verify
+    /// proofs.
     pub fn new(address: &str, algorithms: impl Into<Algorithms>) -> Result<Self, ConfigError> {
+        crypto::check()?;
         let algorithms = algorithms.into();
         if !algorithms.iter().all(is_asymmetric) || algorithms.iter().next().is_none() {
             return Err(ConfigError::new("algorithms", "must be one or more, and none with a shared secret"));
