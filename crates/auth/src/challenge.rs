@@ -4,24 +4,24 @@ use std::sync::{Mutex, PoisonError};
 
 use http::{Extensions, HeaderValue, StatusCode, header, response::Parts};
 
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// The challenge where no layer was given a realm.
 pub(crate) const DEFAULT: HeaderValue = HeaderValue::from_static("ApiKey realm=\"api\"");
 
 /// `ApiKey realm="…"`. No scheme is registered for API keys.
 pub(crate) fn for_realm(realm: &str) -> Result<HeaderValue, ConfigError> {
-    let challenge = format!("ApiKey realm={}", quoted("realm", realm)?);
-    HeaderValue::try_from(challenge).map_err(|_| ConfigError::new("realm", PARAMETER_FORM))
+    let challenge = format!("ApiKey realm={}", quoted(Part::ApiKey, "realm", realm)?);
+    HeaderValue::try_from(challenge).map_err(|_| ConfigError::new(Part::ApiKey, "realm", PARAMETER_FORM))
 }
 
 const PARAMETER_FORM: &str = "must have 1 to 128 printable ASCII characters";
 
 /// The text of a challenge's parameter as a quoted-string (RFC 9110 section 5.6.4).
-pub(crate) fn quoted(field: &'static str, text: &str) -> Result<String, ConfigError> {
+pub(crate) fn quoted(part: Part, field: &'static str, text: &str) -> Result<String, ConfigError> {
     const MAX: usize = 128;
     if !(1..=MAX).contains(&text.len()) || !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return Err(ConfigError::new(field, PARAMETER_FORM));
+        return Err(ConfigError::new(part, field, PARAMETER_FORM));
     }
     let mut quoted = String::from('"');
     for character in text.chars() {

@@ -4,21 +4,23 @@ use std::{borrow::Cow, fmt};
 
 /// A setting that can never work, named by its path: `keys[2].scopes[0]`.
 ///
-/// Never repeats the value: it may be a secret in the wrong place.
+/// Says whose setting it is, and what is wrong with it: ``remote keys: `hard_limit` must be at least 5 minutes``. Never
+/// repeats the value: it may be a secret in the wrong place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    part: Part,
     field: Cow<'static, str>,
     problem: &'static str,
 }
 
 impl ConfigError {
-    pub(crate) fn new(field: impl Into<Cow<'static, str>>, problem: &'static str) -> Self {
-        Self { field: field.into(), problem }
+    pub(crate) fn new(part: Part, field: impl Into<Cow<'static, str>>, problem: &'static str) -> Self {
+        Self { part, field: field.into(), problem }
     }
 
     /// The same fault, seen from further out.
     pub(crate) fn within(self, parent: impl fmt::Display) -> Self {
-        Self { field: format!("{parent}.{}", self.field).into(), problem: self.problem }
+        Self { field: format!("{parent}.{}", self.field).into(), ..self }
     }
 
     /// The path of the setting.
@@ -29,11 +31,57 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.field, self.problem)
+        write!(f, "{}: `{}` {}", self.part.as_str(), self.field, self.problem)
     }
 }
 
 impl std::error::Error for ConfigError {}
+
+/// What a setting is of: a layer, or something that one is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "dpop", feature = "mtls", feature = "https-client")),
+    expect(dead_code, reason = "some are of parts that only these features have")
+)]
+pub(crate) enum Part {
+    AccessPolicy,
+    ApiKey,
+    Auth,
+    Authorize,
+    Bearer,
+    CachedKeys,
+    ClientCredentials,
+    Dpop,
+    FileKeys,
+    HttpsClient,
+    Jwt,
+    MutualTls,
+    RemoteKeys,
+    Require,
+    TokenPolicy,
+}
+
+impl Part {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessPolicy => "access policy",
+            Self::ApiKey => "api key",
+            Self::Auth => "auth",
+            Self::Authorize => "authorize",
+            Self::Bearer => "bearer",
+            Self::CachedKeys => "cached keys",
+            Self::ClientCredentials => "client credentials",
+            Self::Dpop => "dpop",
+            Self::FileKeys => "key file",
+            Self::HttpsClient => "https client",
+            Self::Jwt => "jwt",
+            Self::MutualTls => "mutual tls",
+            Self::RemoteKeys => "remote keys",
+            Self::Require => "require",
+            Self::TokenPolicy => "token policy",
+        }
+    }
+}
 
 /// Why no key could be generated.
 #[derive(Debug)]

@@ -8,12 +8,15 @@ use http::{HeaderName, HeaderValue, header};
 use crate::{
     ConfigError, challenge,
     credential::X_API_KEY,
+    error::Part,
     path,
     telemetry::{Telemetry, scheme},
 };
 
 #[derive(Clone)]
 pub(crate) struct Settings {
+    /// Whose they are.
+    pub(crate) part: Part,
     pub(crate) challenge: HeaderValue,
     /// What the other method of an `AuthLayer` asks with.
     pub(crate) challenges_beside: Vec<HeaderValue>,
@@ -27,12 +30,13 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn new() -> Self {
-        Self::of(scheme::API_KEY, challenge::DEFAULT)
+        Self::of(Part::ApiKey, scheme::API_KEY, challenge::DEFAULT)
     }
 
     /// Of a layer that decides under `scheme`, and asks for credentials with `challenge`.
-    pub(crate) fn of(scheme: &'static str, challenge: HeaderValue) -> Self {
+    pub(crate) fn of(part: Part, scheme: &'static str, challenge: HeaderValue) -> Self {
         Self {
+            part,
             challenge,
             challenges_beside: Vec::new(),
             query_parameter: None,
@@ -68,6 +72,7 @@ impl Settings {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if !(1..=64).contains(&name.len()) || !name.bytes().all(unreserved) {
             return Err(ConfigError::new(
+                self.part,
                 "query_parameter",
                 "must have 1 to 64 characters that need no encoding in a query: letters, digits, `-._~`",
             ));
@@ -89,6 +94,7 @@ impl Settings {
         ];
         if name == X_API_KEY || RESERVED.contains(&name) {
             return Err(ConfigError::new(
+                self.part,
                 "identity_header",
                 "must not be a header that means something else",
             ));
@@ -100,6 +106,7 @@ impl Settings {
     pub(crate) fn add_bypass(&mut self, path: &str) -> Result<(), ConfigError> {
         if !path::is_plain(path) {
             return Err(ConfigError::new(
+                self.part,
                 "bypass",
                 "must be a path as it is on the wire: begin with `/`, without empty or dot segments, and made \
                  of letters, digits and `-._~$!*+@:=/`",

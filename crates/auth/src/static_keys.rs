@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{ConfigError, KeyRecord, KeyStore, StoredKey, key::RawRecord};
+use crate::{ConfigError, KeyRecord, KeyStore, StoredKey, error::Part, key::RawRecord};
 
 /// Keys from code or configuration, held in memory. Clones share one set.
 ///
@@ -144,7 +144,7 @@ impl KeySet {
             );
             match entry {
                 hashbrown::hash_table::Entry::Occupied(_) => {
-                    return Err(at(ConfigError::new("id", "is used twice"), index));
+                    return Err(at(ConfigError::new(Part::ApiKey, "id", "is used twice"), index));
                 }
                 hashbrown::hash_table::Entry::Vacant(vacant) => {
                     vacant.insert(index);

@@ -18,6 +18,7 @@ use crate::{
     KeyStore, Presence, Required, admit,
     challenge::Challenges,
     credential::{self, AUTHORIZATION},
+    error::Part,
     jwt::{self, Complaint, Scheme, bearer},
     settings::Settings,
     telemetry::{Decision, scheme},
@@ -83,7 +84,7 @@ impl<K, T, C> Both<K, T, C> {
     pub(super) fn new(mut keys: Arc<admit::Shared<K>>, mut tokens: Arc<jwt::Shared<T, C>>) -> Self {
         let settings = Settings {
             bypass: [&keys.settings.bypass[..], &tokens.settings.bypass].concat(),
-            ..Settings::of(scheme::AUTH, tokens.settings.challenge.clone())
+            ..Settings::of(Part::Auth, scheme::AUTH, tokens.settings.challenge.clone())
         };
         if keys.settings.identity_header.is_some()
             && keys.settings.identity_header == tokens.settings.identity_header

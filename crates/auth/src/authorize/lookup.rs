@@ -10,6 +10,7 @@ use rustc_hash::FxBuildHasher;
 use super::Require;
 use crate::{
     ConfigError,
+    error::Part,
     path::{self, Segment},
 };
 
@@ -170,7 +171,11 @@ impl Table {
             }
             None => route.any.replace(rule).is_none(),
         };
-        if is_new { Ok(()) } else { Err(ConfigError::new("template", "has a rule for this method already")) }
+        if is_new {
+            Ok(())
+        } else {
+            Err(ConfigError::new(Part::Authorize, "template", "has a rule for this method already"))
+        }
     }
 
     /// Adds the rule of a full method, or of `/pkg.Service/*`.
@@ -181,7 +186,11 @@ impl Table {
             Some(service) => self.grpc_services.insert(service.into(), rule),
             None => self.grpc.insert(method.into(), rule),
         };
-        if replaced.is_none() { Ok(()) } else { Err(ConfigError::new("method", "has a rule already")) }
+        if replaced.is_none() {
+            Ok(())
+        } else {
+            Err(ConfigError::new(Part::Authorize, "method", "has a rule already"))
+        }
     }
 
     /// Makes paths match, when all routes are there.
@@ -226,7 +235,13 @@ impl std::fmt::Debug for Paths {
 
 impl Paths {
     fn new(routes: &[Route]) -> Result<Self, ConfigError> {
-        let conflict = |_| ConfigError::new("rules", "hold two templates of which no router could have both");
+        let conflict = |_| {
+            ConfigError::new(
+                Part::Authorize,
+                "rules",
+                "hold two templates of which no router could have both",
+            )
+        };
         let mut paths = Self::default();
         let mut folds: HashMap<String, usize> = HashMap::new();
         for (index, route) in routes.iter().enumerate() {

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 use tokio::time::timeout;
 
 use super::PolicyQuery;
-use crate::{Access, ConfigError, Failure, telemetry};
+use crate::{Access, ConfigError, Failure, error::Part, telemetry};
 
 /// What a policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,7 +99,11 @@ impl AccessPolicy {
     /// When it is zero or more than a minute.
     pub fn with_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() || timeout > Duration::from_secs(60) {
-            return Err(ConfigError::new("timeout", "must be more than nothing and at most a minute"));
+            return Err(ConfigError::new(
+                Part::AccessPolicy,
+                "timeout",
+                "must be more than nothing and at most a minute",
+            ));
         }
         self.edit().timeout = timeout;
         Ok(self)
@@ -114,10 +118,14 @@ impl AccessPolicy {
     /// When the capacity is zero or more than a million, or the time zero or more than an hour.
     pub fn with_cache(mut self, capacity: usize, ttl: Duration) -> Result<Self, ConfigError> {
         if !(1..=1_000_000).contains(&capacity) {
-            return Err(ConfigError::new("capacity", "must be 1 to 1 000 000"));
+            return Err(ConfigError::new(Part::AccessPolicy, "capacity", "must be 1 to 1 000 000"));
         }
         if ttl.is_zero() || ttl > Duration::from_secs(3600) {
-            return Err(ConfigError::new("ttl", "must be more than nothing and at most an hour"));
+            return Err(ConfigError::new(
+                Part::AccessPolicy,
+                "ttl",
+                "must be more than nothing and at most an hour",
+            ));
         }
         self.edit().memory = Some(Arc::new(Memory { decisions: Cache::new(capacity), ttl }));
         Ok(self)

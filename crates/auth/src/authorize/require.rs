@@ -5,7 +5,7 @@ use std::{fmt, ops::Not};
 use bartizan_core::PrincipalKind;
 
 use super::node::{Condition, Names, Node};
-use crate::{Access, ConfigError, Failure, key};
+use crate::{Access, ConfigError, Failure, error::Part, key};
 
 /// What a caller must have: scopes, roles, a tenant, a kind, any condition of one's own, and these put together.
 ///
@@ -311,10 +311,10 @@ fn names<'a>(
 ) -> Result<Names, ConfigError> {
     let names: Names = names.into_iter().map(Into::into).collect();
     if names.is_empty() {
-        return Err(ConfigError::new(field, "must name at least one"));
+        return Err(ConfigError::new(Part::Require, field, "must name at least one"));
     }
     match names.iter().position(|name| !is_one(name)) {
-        Some(index) => Err(ConfigError::new(format!("{field}[{index}]"), form)),
+        Some(index) => Err(ConfigError::new(Part::Require, format!("{field}[{index}]"), form)),
         None => Ok(names),
     }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     AuthorizeLayer, ConfigError, Require,
+    error::Part,
     path::{self, Segment},
 };
 
@@ -93,6 +94,7 @@ impl RuleTable {
     pub fn build(self) -> Result<AuthorizeLayer, ConfigError> {
         if self.rules.is_empty() {
             return Err(ConfigError::new(
+                Part::Authorize,
                 "rules",
                 "must hold at least one: without any, everything is refused",
             ));
@@ -158,7 +160,7 @@ fn read_method(method: &str) -> Result<Option<Method>, ConfigError> {
         !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
     match Method::from_bytes(method.as_bytes()) {
         Ok(method) if is_capital => Ok(Some(method)),
-        _ => Err(ConfigError::new("method", METHOD_FORM)),
+        _ => Err(ConfigError::new(Part::Authorize, "method", METHOD_FORM)),
     }
 }
 
@@ -177,7 +179,7 @@ fn check_template(template: &str) -> Result<(), ConfigError> {
     let is_template = template.starts_with('/')
         && template != MatchedRoute::OTHER
         && path::segments(template).enumerate().all(is_good);
-    if is_template { Ok(()) } else { Err(ConfigError::new("template", TEMPLATE_FORM)) }
+    if is_template { Ok(()) } else { Err(ConfigError::new(Part::Authorize, "template", TEMPLATE_FORM)) }
 }
 
 fn check_grpc(method: &str) -> Result<(), ConfigError> {
@@ -186,5 +188,5 @@ fn check_grpc(method: &str) -> Result<(), ConfigError> {
         .strip_prefix('/')
         .and_then(|rest| rest.split_once('/'))
         .is_some_and(|(service, name)| service.split('.').all(is_name) && (name == ANY || is_name(name)));
-    if is_method { Ok(()) } else { Err(ConfigError::new("method", GRPC_FORM)) }
+    if is_method { Ok(()) } else { Err(ConfigError::new(Part::Authorize, "method", GRPC_FORM)) }
 }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     ConfigError,
+    error::Part,
     outbound::{Endpoint, HttpService, bounded},
 };
 
@@ -97,7 +98,7 @@ impl ClientCredentials {
     /// When it is zero, or more than 30 s.
     pub fn with_wait(mut self, wait: Duration) -> Result<Self, ConfigError> {
         let problem = "must be more than nothing and at most 30 s";
-        self.wait = bounded("wait", wait, Duration::from_secs(30), problem)?;
+        self.wait = bounded(Part::ClientCredentials, "wait", wait, Duration::from_secs(30), problem)?;
         Ok(self)
     }
 
@@ -109,7 +110,8 @@ impl ClientCredentials {
     /// When it is zero, or more than 30 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         let problem = "must be more than nothing and at most 30 s";
-        self.timeout = bounded("timeout", timeout, Duration::from_secs(30), problem)?;
+        self.timeout =
+            bounded(Part::ClientCredentials, "timeout", timeout, Duration::from_secs(30), problem)?;
         Ok(self)
     }
 
@@ -151,7 +153,8 @@ impl ClientCredentials {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let endpoint = Endpoint::configured("token_url", &self.token_url, self.loopback_http)?;
+        let endpoint =
+            Endpoint::configured(Part::ClientCredentials, "token_url", &self.token_url, self.loopback_http)?;
         self.check()?;
         let (authorization, form) = (self.authorization()?, self.form());
         let telemetry = Telemetry(self.telemetry.0.named(endpoint.name()));
@@ -187,7 +190,11 @@ impl ClientCredentials {
             |text: &str| !text.is_empty() && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
         for (field, text) in [("client_id", &self.client_id), ("client_secret", &*self.client_secret)] {
             if !is_printable(text) {
-                return Err(ConfigError::new(field, "must be printable ASCII, and not empty"));
+                return Err(ConfigError::new(
+                    Part::ClientCredentials,
+                    field,
+                    "must be printable ASCII, and not empty",
+                ));
             }
         }
         // Appendix A.4.
@@ -195,16 +202,24 @@ impl ClientCredentials {
             !word.is_empty() && word.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
         };
         if self.scope.as_ref().is_some_and(|scope| !scope.split(' ').all(is_word)) {
-            return Err(ConfigError::new("scope", "must be words separated by single spaces"));
+            return Err(ConfigError::new(
+                Part::ClientCredentials,
+                "scope",
+                "must be words separated by single spaces",
+            ));
         }
         if self.audience.as_ref().is_some_and(String::is_empty) {
-            return Err(ConfigError::new("audience", "must not be empty"));
+            return Err(ConfigError::new(Part::ClientCredentials, "audience", "must not be empty"));
         }
         for (index, resource) in self.resources.iter().enumerate() {
             // RFC 8707 section 2.
             if resource.contains('#') || resource.parse().is_ok_and(|uri: http::Uri| uri.scheme().is_none()) {
                 let problem = "must be an absolute address without fragment";
-                return Err(ConfigError::new(format!("resources[{index}]"), problem));
+                return Err(ConfigError::new(
+                    Part::ClientCredentials,
+                    format!("resources[{index}]"),
+                    problem,
+                ));
             }
         }
         Ok(())
@@ -218,8 +233,9 @@ impl ClientCredentials {
         let (id, secret) = (encode(&self.client_id), encode(&self.client_secret));
         let pair = Zeroizing::new(format!("{}:{}", *id, *secret));
         let value = Zeroizing::new(format!("Basic {}", *Zeroizing::new(BASE64_STANDARD.encode(&*pair))));
-        let mut value = HeaderValue::from_str(&value)
-            .map_err(|_| ConfigError::new("client_secret", "does not fit into a header"))?;
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            ConfigError::new(Part::ClientCredentials, "client_secret", "does not fit into a header")
+        })?;
         value.set_sensitive(true);
         Ok(Some(value))
     }

@@ -7,7 +7,7 @@ use http::{Request, Uri, header};
 use tower_layer::Layer;
 
 use super::{BearerService, ClientTokens, NoResend, ResendCloned, ResendEmpty, origin::Origin};
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// Puts the token of a client on its outgoing requests, as `Authorization: Bearer …`.
 ///
@@ -90,7 +90,7 @@ impl BearerLayer {
             .map(parse)
             .collect::<Result<_, _>>()?;
         if !(1..=Self::MAX_ORIGINS).contains(&origins.len()) {
-            return Err(ConfigError::new("origins", "must be 1 to 64"));
+            return Err(ConfigError::new(Part::Bearer, "origins", "must be 1 to 64"));
         }
         Ok(Self { shared: Arc::new(Shared { tokens, origins, relative: false }), resend: PhantomData })
     }

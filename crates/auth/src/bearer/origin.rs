@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::{ConfigError, outbound::Endpoint};
+use crate::{ConfigError, error::Part, outbound::Endpoint};
 
 /// Scheme, host and port (RFC 6454 section 4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Origin {
             .filter(|endpoint| matches!(endpoint.uri().path(), "" | "/") && !text.contains('?'));
         endpoint.and_then(|endpoint| Self::of(endpoint.uri())).ok_or_else(|| {
             let problem = "must be scheme, host and port of an https address, and nothing more";
-            ConfigError::new(format!("origins[{index}]"), problem)
+            ConfigError::new(Part::Bearer, format!("origins[{index}]"), problem)
         })
     }
 

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Algorithms, ConfigError,
+    error::Part,
     jwt::crypto,
     outbound::{Endpoint, HttpService, bounded},
 };
@@ -63,7 +64,7 @@ impl RemoteKeysBuilder {
     /// When it is zero, or more than 10 s.
     pub fn with_wait(mut self, wait: Duration) -> Result<Self, ConfigError> {
         let problem = "must be more than nothing and at most 10 s";
-        self.wait = bounded("wait", wait, Duration::from_secs(10), problem)?;
+        self.wait = bounded(Part::RemoteKeys, "wait", wait, Duration::from_secs(10), problem)?;
         Ok(self)
     }
 
@@ -74,7 +75,7 @@ impl RemoteKeysBuilder {
     /// When it is zero, or more than 5 s.
     pub fn with_timeout(mut self, timeout: Duration) -> Result<Self, ConfigError> {
         let problem = "must be more than nothing and at most 5 s";
-        self.timeout = bounded("timeout", timeout, Duration::from_secs(5), problem)?;
+        self.timeout = bounded(Part::RemoteKeys, "timeout", timeout, Duration::from_secs(5), problem)?;
         Ok(self)
     }
 
@@ -86,10 +87,11 @@ impl RemoteKeysBuilder {
     /// When it is less than 5 minutes, or more than 7 days.
     pub fn with_hard_limit(mut self, limit: Duration) -> Result<Self, ConfigError> {
         if limit < Duration::from_secs(5 * 60) {
-            return Err(ConfigError::new("hard_limit", "must be at least 5 minutes"));
+            return Err(ConfigError::new(Part::RemoteKeys, "hard_limit", "must be at least 5 minutes"));
         }
         let problem = "must be at most 7 days";
-        self.hard_limit = bounded("hard_limit", limit, Duration::from_secs(7 * 24 * 3600), problem)?;
+        self.hard_limit =
+            bounded(Part::RemoteKeys, "hard_limit", limit, Duration::from_secs(7 * 24 * 3600), problem)?;
         Ok(self)
     }
 
@@ -132,15 +134,21 @@ impl RemoteKeysBuilder {
         B::Data: Send,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        crypto::check()?;
+        crypto::check(Part::RemoteKeys)?;
         let loopback_http = self.loopback_http;
         let origin = match &self.address {
-            Address::Keys(url) => Origin::Keys(Endpoint::configured("jwks_url", url, loopback_http)?),
+            Address::Keys(url) => {
+                Origin::Keys(Endpoint::configured(Part::RemoteKeys, "jwks_url", url, loopback_http)?)
+            }
             Address::Issuer(issuer) => Origin::Issuer(Issuer::new(issuer, loopback_http)?),
         };
         let mut algorithms = self.algorithms.iter().peekable();
         if algorithms.peek().is_none() || algorithms.any(|algorithm| algorithm.as_str().starts_with("HS")) {
-            return Err(ConfigError::new("algorithms", "must be one or more, and none of shared secrets"));
+            return Err(ConfigError::new(
+                Part::RemoteKeys,
+                "algorithms",
+                "must be one or more, and none of shared secrets",
+            ));
         }
         let telemetry = Telemetry(self.telemetry.0.named(origin.name()));
         let service = HttpService::new(client);

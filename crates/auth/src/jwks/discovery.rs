@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use serde::Deserialize;
 
-use crate::{ConfigError, outbound::Endpoint};
+use crate::{ConfigError, error::Part, outbound::Endpoint};
 
 /// An issuer, and the two places where its document may be.
 #[derive(Clone, Debug)]
@@ -23,10 +23,10 @@ pub(super) enum DiscoveryError {
 
 impl Issuer {
     pub(super) fn new(issuer: &str, loopback_http: bool) -> Result<Self, ConfigError> {
-        let endpoint = Endpoint::configured("issuer", issuer, loopback_http)?;
+        let endpoint = Endpoint::configured(Part::RemoteKeys, "issuer", issuer, loopback_http)?;
         // RFC 8414 section 2.
         if issuer.contains('?') {
-            return Err(ConfigError::new("issuer", "must not have a query"));
+            return Err(ConfigError::new(Part::RemoteKeys, "issuer", "must not have a query"));
         }
         let (uri, path) = (endpoint.uri(), endpoint.uri().path().trim_end_matches('/'));
         let scheme = uri.scheme_str().unwrap_or_default();
@@ -37,8 +37,8 @@ impl Issuer {
             // RFC 8414 section 3.1: before it.
             format!("{scheme}://{authority}/.well-known/oauth-authorization-server{path}"),
         ];
-        let [first, second] =
-            documents.map(|document| Endpoint::configured("issuer", &document, loopback_http));
+        let [first, second] = documents
+            .map(|document| Endpoint::configured(Part::RemoteKeys, "issuer", &document, loopback_http));
         Ok(Self { name: issuer.into(), documents: [first?, second?] })
     }
 

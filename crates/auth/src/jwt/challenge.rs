@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::bearer::Scheme;
-use crate::{ConfigError, challenge};
+use crate::{ConfigError, challenge, error::Part};
 
 /// What is wrong with a request. Of each there is one text, whatever the cause (AUT-07).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,18 +46,18 @@ impl Challenge {
         resource_metadata: Option<&str>,
         algorithms: Option<&str>,
     ) -> Result<Self, ConfigError> {
-        let mut plain = format!(" realm={}", challenge::quoted("realm", realm)?);
+        let mut plain = format!(" realm={}", challenge::quoted(Part::Jwt, "realm", realm)?);
         if let Some(address) = resource_metadata {
             if !address.starts_with("https://") {
-                return Err(ConfigError::new("resource_metadata", "must begin with `https://`"));
+                return Err(ConfigError::new(Part::Jwt, "resource_metadata", "must begin with `https://`"));
             }
             plain += ", resource_metadata=";
-            plain += &challenge::quoted("resource_metadata", address)?;
+            plain += &challenge::quoted(Part::Jwt, "resource_metadata", address)?;
         }
         let lines = |scheme: Scheme, algorithms: &str| -> Result<[HeaderValue; 5], ConfigError> {
             let line = |parameters| {
                 HeaderValue::try_from(format!("{}{plain}{parameters}{algorithms}", scheme.as_str()))
-                    .map_err(|_| ConfigError::new("realm", "must be printable ASCII"))
+                    .map_err(|_| ConfigError::new(Part::Jwt, "realm", "must be printable ASCII"))
             };
             let [nothing, token, request, proof, nonce] = PARAMETERS.map(line);
             Ok([nothing?, token?, request?, proof?, nonce?])

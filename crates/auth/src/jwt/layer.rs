@@ -11,7 +11,7 @@ use super::{
     ClaimsShape, JwtService, KeySource, TokenClaims, TokenPolicy, cache::Limits, service::Shared,
     verify::Issuer,
 };
-use crate::{ConfigError, Optional, Presence, Required, settings::Settings};
+use crate::{ConfigError, Optional, Presence, Required, error::Part, settings::Settings};
 
 /// Asks for a token and sets the request's principal. See the [crate](crate) for what it does.
 ///
@@ -74,7 +74,7 @@ impl<K, C, P> JwtLayer<K, C, P> {
         }
         let issuers = &mut self.edit().verifier.issuers;
         if issuers.iter().any(|known| known.policy.issuer() == policy.issuer()) {
-            return Err(ConfigError::new(format!("issuers[{}]", issuers.len()), "is used twice"));
+            return Err(ConfigError::new(Part::Jwt, format!("issuers[{}]", issuers.len()), "is used twice"));
         }
         issuers.push(Issuer { keys: Arc::new(keys), policy });
         Ok(self)
@@ -168,10 +168,10 @@ impl<K, C, P> JwtLayer<K, C, P> {
     /// [`without_cache`](Self::without_cache).
     pub fn with_cache(mut self, tokens: usize, bytes: usize) -> Result<Self, ConfigError> {
         if !(1..=Limits::MAX_TOKENS).contains(&tokens) {
-            return Err(ConfigError::new("cache.tokens", "must be 1 to 1048576"));
+            return Err(ConfigError::new(Part::Jwt, "cache.tokens", "must be 1 to 1048576"));
         }
         if bytes == 0 {
-            return Err(ConfigError::new("cache.bytes", "must be more than zero"));
+            return Err(ConfigError::new(Part::Jwt, "cache.bytes", "must be more than zero"));
         }
         self.edit().limits = Some(Limits { tokens, bytes });
         Ok(self)
@@ -288,6 +288,7 @@ impl<K, T, P> JwtLayer<K, TokenClaims<T>, P> {
 
 fn several_issuers() -> ConfigError {
     ConfigError::new(
+        Part::Jwt,
         "identity_header",
         "must not tell subjects of more than one issuer: it does not say whose they are",
     )
@@ -316,6 +317,7 @@ fn claim_name(field: &'static str, name: &str) -> Result<Box<str>, ConfigError> 
     ];
     if !(1..=128).contains(&name.len()) || TAKEN.contains(&name) {
         return Err(ConfigError::new(
+            Part::Jwt,
             field,
             "must have 1 to 128 bytes, and be no claim that means something else",
         ));

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::token::{Claims, Kind};
-use crate::{ConfigError, Failure, key::is_text};
+use crate::{ConfigError, Failure, error::Part, key::is_text};
 
 /// What the tokens of one issuer must say to be accepted.
 ///
@@ -62,10 +62,10 @@ impl TokenPolicy {
     {
         let audiences: Box<[Box<str>]> = audiences.into_iter().map(|one| one.as_ref().into()).collect();
         if audiences.is_empty() {
-            return Err(ConfigError::new("audiences", "must name at least one audience"));
+            return Err(ConfigError::new(Part::TokenPolicy, "audiences", "must name at least one audience"));
         }
         if let Some(index) = audiences.iter().position(|audience| !is_text(audience, MAX_NAME)) {
-            return Err(ConfigError::new(format!("audiences[{index}]"), NAME_FORM));
+            return Err(ConfigError::new(Part::TokenPolicy, format!("audiences[{index}]"), NAME_FORM));
         }
         Ok(Self { audiences: Some(audiences), ..Self::without_audience_check(issuer)? })
     }
@@ -78,7 +78,7 @@ impl TokenPolicy {
     /// When the issuer is empty or longer than 512 bytes.
     pub fn without_audience_check(issuer: &str) -> Result<Self, ConfigError> {
         if !is_text(issuer, MAX_NAME) {
-            return Err(ConfigError::new("issuer", NAME_FORM));
+            return Err(ConfigError::new(Part::TokenPolicy, "issuer", NAME_FORM));
         }
         Ok(Self {
             issuer: issuer.into(),
@@ -98,7 +98,7 @@ impl TokenPolicy {
     /// When it is more than 300 s.
     pub fn with_leeway(mut self, leeway: Duration) -> Result<Self, ConfigError> {
         if leeway > Self::MAX_LEEWAY {
-            return Err(ConfigError::new("leeway", "must be at most 300 s"));
+            return Err(ConfigError::new(Part::TokenPolicy, "leeway", "must be at most 300 s"));
         }
         self.leeway = leeway;
         Ok(self)
@@ -112,7 +112,7 @@ impl TokenPolicy {
     /// When it is zero.
     pub fn with_max_age(mut self, max_age: Duration) -> Result<Self, ConfigError> {
         if max_age.is_zero() {
-            return Err(ConfigError::new("max_age", "must be more than zero"));
+            return Err(ConfigError::new(Part::TokenPolicy, "max_age", "must be more than zero"));
         }
         self.max_age = Some(max_age);
         Ok(self)

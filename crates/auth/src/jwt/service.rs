@@ -25,6 +25,7 @@ use super::{
 use crate::{
     Failure, Presence, Required,
     challenge::{Asks, Challenges},
+    error::Part,
     pop::{Offer, Possession},
     settings::Settings,
     telemetry::{Decision, scheme},
@@ -120,7 +121,7 @@ impl<K> Shared<K, ()> {
         Self {
             verifier: Verifier { issuers: vec![issuer], names: ClaimNames::default(), enrich: None },
             limits: Some(Limits::DEFAULT),
-            settings: Settings::of(scheme::JWT, challenge.bearer().clone()),
+            settings: Settings::of(Part::Jwt, scheme::JWT, challenge.bearer().clone()),
             challenge,
             possession: Possession::default(),
             seen: OnceLock::new(),

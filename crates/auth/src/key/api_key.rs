@@ -9,7 +9,7 @@ use super::{
     digest::{Digest, digest},
     format::{self, ALPHABET, SECRET_LEN},
 };
-use crate::{ConfigError, GenerateError, ParseKeyError};
+use crate::{ConfigError, GenerateError, ParseKeyError, error::Part};
 
 /// A whole API key, `<prefix>_<id>_<secret><checksum>`: what its owner gets once, and nobody stores.
 ///
@@ -47,6 +47,7 @@ impl ApiKey {
         const ID_LEN: usize = 12;
         if !format::is_prefix(prefix) {
             return Err(ConfigError::new(
+                Part::ApiKey,
                 "prefix",
                 "must be words of a-z and 0-9 joined by `_`, begin with a letter, and have at most 24 characters",
             )

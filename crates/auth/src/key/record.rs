@@ -6,7 +6,7 @@ use bartizan_core::{MatchedRoute, PrincipalKind};
 use ipnet::IpNet;
 
 use super::{ApiKey, Digest, format, is_text};
-use crate::{ConfigError, GenerateError, authorize};
+use crate::{ConfigError, GenerateError, authorize, error::Part};
 
 /// What is stored of a key: its public part, digests of its secrets, and what it allows. Never a secret.
 ///
@@ -203,14 +203,18 @@ impl KeyRecord {
         if format::public_id(self.id.as_bytes()).is_some() {
             return Ok(());
         }
-        Err(ConfigError::new("id", "must be the public part of a key, `<prefix>_<id>`"))
+        Err(ConfigError::new(Part::ApiKey, "id", "must be the public part of a key, `<prefix>_<id>`"))
     }
 
     /// Checks every value that only looks right.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_id()?;
         if !(1..=2).contains(&self.digests.len()) {
-            return Err(ConfigError::new("digests", "must hold one digest, or two during a rotation"));
+            return Err(ConfigError::new(
+                Part::ApiKey,
+                "digests",
+                "must hold one digest, or two during a rotation",
+            ));
         }
         check_text("owner", &self.owner, 256)?;
         for (field, text) in [("issuer", &self.issuer), ("tenant", &self.tenant), ("tier", &self.tier)] {
@@ -222,7 +226,7 @@ impl KeyRecord {
         if let (Some(start), Some(end)) = (self.not_before, self.expires_at)
             && start >= end
         {
-            return Err(ConfigError::new("expires_at", "must be later than `not_before`"));
+            return Err(ConfigError::new(Part::ApiKey, "expires_at", "must be later than `not_before`"));
         }
         Ok(())
     }
@@ -232,7 +236,7 @@ fn check_text(field: &'static str, text: &str, max: usize) -> Result<(), ConfigE
     if is_text(text, max) {
         return Ok(());
     }
-    Err(ConfigError::new(field, "must have 1 to 256 bytes and no control characters"))
+    Err(ConfigError::new(Part::ApiKey, field, "must have 1 to 256 bytes and no control characters"))
 }
 
 /// At most this many of each, so that a mistake in configuration cannot make every request slow.
@@ -245,10 +249,10 @@ fn check_each(
     form: &'static str,
 ) -> Result<(), ConfigError> {
     if items.len() > MAX_ITEMS {
-        return Err(ConfigError::new(field, "must have at most 256 items"));
+        return Err(ConfigError::new(Part::ApiKey, field, "must have at most 256 items"));
     }
     match items.iter().position(|item| !usable(item)) {
-        Some(index) => Err(ConfigError::new(format!("{field}[{index}]"), form)),
+        Some(index) => Err(ConfigError::new(Part::ApiKey, format!("{field}[{index}]"), form)),
         None => Ok(()),
     }
 }

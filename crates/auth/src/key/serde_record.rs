@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 use super::{Digest, KeyRecord};
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// A record as it is written: texts that are still to be read.
 #[derive(Serialize, Deserialize)]
@@ -120,7 +120,7 @@ fn read_each<T>(
     read: impl Fn(&str) -> Option<T>,
 ) -> Result<Vec<T>, ConfigError> {
     let read = |(index, text): (usize, &String)| {
-        read(text).ok_or_else(|| ConfigError::new(format!("{field}[{index}]"), form))
+        read(text).ok_or_else(|| ConfigError::new(Part::ApiKey, format!("{field}[{index}]"), form))
     };
     texts.iter().enumerate().map(read).collect()
 }
@@ -193,7 +193,9 @@ fn read_network(text: &str) -> Option<IpNet> {
 
 fn read_time(field: &'static str, text: Option<&str>) -> Result<Option<SystemTime>, ConfigError> {
     let read = |text: &str| text.parse::<jiff::Timestamp>().map(SystemTime::from);
-    text.map(read).transpose().map_err(|_| ConfigError::new(field, "must be a time in the form of RFC 3339"))
+    text.map(read)
+        .transpose()
+        .map_err(|_| ConfigError::new(Part::ApiKey, field, "must be a time in the form of RFC 3339"))
 }
 
 fn write_time(time: SystemTime) -> Result<String, &'static str> {

@@ -11,7 +11,7 @@ use http::HeaderValue;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{KeyRecord, SecretDigests};
-use crate::{ConfigError, Failure};
+use crate::{ConfigError, Failure, error::Part};
 
 /// A [`KeyRecord`] that was checked and made ready for use: what a [`KeyStore`](crate::KeyStore) finds.
 ///
@@ -59,7 +59,7 @@ impl StoredKey {
             secrets: SecretDigests::new(record.digests[0], record.digests.get(1).copied()),
             principal: principal.build(),
             identity: HeaderValue::from_bytes(record.owner.as_bytes())
-                .map_err(|_| ConfigError::new("owner", "must have no control characters"))?,
+                .map_err(|_| ConfigError::new(Part::ApiKey, "owner", "must have no control characters"))?,
             networks: record.networks.into_iter().map(canonical).collect(),
             routes: record.routes.into_iter().map(Into::into).collect(),
             not_before: record.not_before,

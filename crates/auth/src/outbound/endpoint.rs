@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use http::{Uri, uri::Scheme};
 
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// An address that is fetched from: https, or http to this machine where that is allowed.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,11 +34,12 @@ impl Endpoint {
 
     /// The same for a setting.
     pub(crate) fn configured(
+        part: Part,
         field: &'static str,
         text: &str,
         loopback_http: bool,
     ) -> Result<Self, ConfigError> {
-        Self::parse(text, loopback_http).ok_or_else(|| ConfigError::new(field, FORM))
+        Self::parse(text, loopback_http).ok_or_else(|| ConfigError::new(part, field, FORM))
     }
 
     pub(crate) fn uri(&self) -> &Uri {

@@ -32,7 +32,7 @@ use rustls::{
 use tower_service::Service;
 
 use super::{endpoint::is_loopback, target::Targets};
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// A small HTTP client: TLS by rustls, certificates by the roots that the operating system trusts, HTTP/1.1, a
 /// new connection for each exchange. It follows no redirect, reads no proxy settings from the environment, and
@@ -79,8 +79,13 @@ impl HttpsClient {
 
     /// As builders want it.
     pub(crate) fn configured(loopback_http: bool) -> Result<Self, ConfigError> {
-        let client = Self::new()
-            .map_err(|_| ConfigError::new("client", "finds no root certificates of the operating system"))?;
+        let client = Self::new().map_err(|_| {
+            ConfigError::new(
+                Part::HttpsClient,
+                "client",
+                "finds no root certificates of the operating system",
+            )
+        })?;
         Ok(if loopback_http { client.with_insecure_loopback_http() } else { client })
     }
 

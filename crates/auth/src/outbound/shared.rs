@@ -15,7 +15,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// Tells everybody who waits that a fetch has ended, well or not.
 #[derive(Clone, Default)]
@@ -63,13 +63,14 @@ impl Future for FetchWait {
 
 /// A duration that somebody waits, within sane limits.
 pub(crate) fn bounded(
+    part: Part,
     field: &'static str,
     value: Duration,
     longest: Duration,
     problem: &'static str,
 ) -> Result<Duration, ConfigError> {
     if value < Duration::from_millis(1) || value > longest {
-        return Err(ConfigError::new(field, problem));
+        return Err(ConfigError::new(part, field, problem));
     }
     Ok(value)
 }

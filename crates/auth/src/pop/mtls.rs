@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use sfv::{BareItem, Item, Parser};
 
 use super::Thumbprint;
-use crate::{ConfigError, Failure, JwtLayer, key::sha256};
+use crate::{ConfigError, Failure, JwtLayer, error::Part, key::sha256};
 
 /// RFC 9440 section 2.
 static CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
@@ -98,6 +98,7 @@ impl MutualTls {
             let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
             network.filter(|network| network.prefix_len() > 0).ok_or_else(|| {
                 ConfigError::new(
+                    Part::MutualTls,
                     format!("trusted_proxies[{index}]"),
                     "must be an address or a network, and not everyone",
                 )
@@ -105,7 +106,7 @@ impl MutualTls {
         };
         let proxies = networks.into_iter().enumerate().map(read).collect::<Result<Box<[_]>, _>>()?;
         if proxies.is_empty() {
-            return Err(ConfigError::new("trusted_proxies", "must name at least one proxy"));
+            return Err(ConfigError::new(Part::MutualTls, "trusted_proxies", "must name at least one proxy"));
         }
         self.proxies = proxies;
         Ok(self)

@@ -16,7 +16,7 @@ use tokio::{
     time::{self, timeout_at},
 };
 
-use crate::{AsyncKeyStore, ConfigError, Failure, StoredKey, telemetry};
+use crate::{AsyncKeyStore, ConfigError, Failure, StoredKey, error::Part, telemetry};
 
 /// The keys of an [`AsyncKeyStore`], remembered for 30 seconds: as long as a revocation takes to be seen.
 ///
@@ -123,7 +123,7 @@ impl<A: AsyncKeyStore> CachedKeys<A> {
     pub fn with_capacity(self, keys: usize, missing: usize) -> Result<Self, ConfigError> {
         for (field, capacity) in [("capacity", keys), ("negative_capacity", missing)] {
             if !(1..=1_000_000).contains(&capacity) {
-                return Err(ConfigError::new(field, "must be 1 to 1 000 000"));
+                return Err(ConfigError::new(Part::CachedKeys, field, "must be 1 to 1 000 000"));
             }
         }
         Ok(self.change(|settings| (settings.capacity, settings.negative_capacity) = (keys, missing)))
@@ -136,7 +136,11 @@ impl<A: AsyncKeyStore> CachedKeys<A> {
     /// When it is zero or more than a minute.
     pub fn with_timeout(self, timeout: Duration) -> Result<Self, ConfigError> {
         if timeout.is_zero() || timeout > Duration::from_secs(60) {
-            return Err(ConfigError::new("timeout", "must be more than nothing and at most a minute"));
+            return Err(ConfigError::new(
+                Part::CachedKeys,
+                "timeout",
+                "must be more than nothing and at most a minute",
+            ));
         }
         Ok(self.change(|settings| settings.timeout = timeout))
     }
@@ -306,7 +310,11 @@ impl<A> fmt::Debug for CachedKeys<A> {
 
 fn check(field: &'static str, ttl: Duration) -> Result<(), ConfigError> {
     if ttl.is_zero() || ttl > Duration::from_secs(3600) {
-        return Err(ConfigError::new(field, "must be more than nothing and at most an hour"));
+        return Err(ConfigError::new(
+            Part::CachedKeys,
+            field,
+            "must be more than nothing and at most an hour",
+        ));
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     ConfigError, FoundKey, KeyStore, StaticKeys,
+    error::Part,
     key::{RawRecord, sha256},
     static_keys, telemetry,
 };
@@ -185,7 +186,7 @@ impl FileWatch {
     /// When it is less than 100 ms, or more than an hour.
     pub fn with_interval(mut self, interval: Duration) -> Result<Self, ConfigError> {
         if !(Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&interval) {
-            return Err(ConfigError::new("interval", "must be 100 ms to one hour"));
+            return Err(ConfigError::new(Part::FileKeys, "interval", "must be 100 ms to one hour"));
         }
         self.interval = interval;
         Ok(self)

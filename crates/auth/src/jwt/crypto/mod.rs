@@ -18,7 +18,7 @@ pub(crate) use self::none::Verifier;
 #[cfg(all(feature = "rust-crypto", not(feature = "aws-lc-rs")))]
 pub(crate) use self::rust_crypto::Verifier;
 
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// Whether there is a library at all.
 pub(crate) const IS_THERE: bool = cfg!(any(feature = "aws-lc-rs", feature = "rust-crypto"));
@@ -27,11 +27,12 @@ pub(crate) const IS_THERE: bool = cfg!(any(feature = "aws-lc-rs", feature = "rus
 pub(crate) const NONE: &str = "neither the feature `aws-lc-rs` nor `rust-crypto` is on";
 
 /// Refuses the setting `algorithms` of what could never verify a signature.
-pub(crate) fn check() -> Result<(), ConfigError> {
+pub(crate) fn check(part: Part) -> Result<(), ConfigError> {
     if IS_THERE {
         return Ok(());
     }
     Err(ConfigError::new(
+        part,
         "algorithms",
         "cannot be verified: turn on the feature `aws-lc-rs` or `rust-crypto`",
     ))

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::ConfigError;
+use crate::{ConfigError, error::Part};
 
 /// Scheme, host and port, and what stands before the path of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ impl Address {
     pub(super) fn read(address: &str) -> Result<Self, ConfigError> {
         let error = || {
             ConfigError::new(
+                Part::Dpop,
                 "address",
                 "must be `https://` or `http://`, a host, and perhaps a port and a path",
             )

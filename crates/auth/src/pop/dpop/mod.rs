@@ -16,7 +16,8 @@ use subtle::ConstantTimeEq;
 use self::{address::Address, nonce::Nonces, proof::Proof, replay::Replay};
 use super::{Offer, Thumbprint, possession::DPOP};
 use crate::{
-    Algorithm, Algorithms, ConfigError, Failure, JwtLayer, jwt::crypto, key::sha256, settings::Settings,
+    Algorithm, Algorithms, ConfigError, Failure, JwtLayer, error::Part, jwt::crypto, key::sha256,
+    settings::Settings,
 };
 
 /// How clients prove that they hold the keys of their tokens (DPoP, RFC 9449), for
@@ -63,10 +64,14 @@ impl Dpop {
     /// algorithm, or one with a shared secret. When neither the feature `aws-lc-rs` nor `rust-crypto` is on, which verify
     /// proofs.
     pub fn new(address: &str, algorithms: impl Into<Algorithms>) -> Result<Self, ConfigError> {
-        crypto::check()?;
+        crypto::check(Part::Dpop)?;
         let algorithms = algorithms.into();
         if !algorithms.iter().all(is_asymmetric) || algorithms.iter().next().is_none() {
-            return Err(ConfigError::new("algorithms", "must be one or more, and none with a shared secret"));
+            return Err(ConfigError::new(
+                Part::Dpop,
+                "algorithms",
+                "must be one or more, and none with a shared secret",
+            ));
         }
         Ok(Self {
             address: Address::read(address)?,
@@ -85,7 +90,7 @@ impl Dpop {
     /// When it is not 1 s to 300 s.
     pub fn with_window(mut self, window: Duration) -> Result<Self, ConfigError> {
         if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&window) {
-            return Err(ConfigError::new("window", "must be 1 s to 300 s"));
+            return Err(ConfigError::new(Part::Dpop, "window", "must be 1 s to 300 s"));
         }
         self.window = window;
         Ok(self)
@@ -116,7 +121,7 @@ impl Dpop {
     /// When it is not 1024 to 16 777 216.
     pub fn with_replay_capacity(mut self, proofs: usize) -> Result<Self, ConfigError> {
         if !(1 << 10..=1 << 24).contains(&proofs) {
-            return Err(ConfigError::new("replay_capacity", "must be 1024 to 16777216"));
+            return Err(ConfigError::new(Part::Dpop, "replay_capacity", "must be 1024 to 16777216"));
         }
         self.replay = Replay::new(proofs);
         Ok(self)

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::super::Offer;
-use crate::{ConfigError, Failure};
+use crate::{ConfigError, Failure, error::Part};
 
 /// Time is cut into lifetimes. A nonce is good in the one that it was made in, and in the next.
 pub(super) struct Nonces {
@@ -21,13 +21,13 @@ pub(super) struct Nonces {
 impl Nonces {
     pub(super) fn new(secret: &[u8], lifetime: Duration) -> Result<Self, ConfigError> {
         if secret.len() < 32 {
-            return Err(ConfigError::new("nonces.secret", "must have 32 bytes or more"));
+            return Err(ConfigError::new(Part::Dpop, "nonces.secret", "must have 32 bytes or more"));
         }
         if !(10..=3600).contains(&lifetime.as_secs()) {
-            return Err(ConfigError::new("nonces.lifetime", "must be 10 s to 3600 s"));
+            return Err(ConfigError::new(Part::Dpop, "nonces.lifetime", "must be 10 s to 3600 s"));
         }
         let keyed = Hmac::new_from_slice(secret)
-            .map_err(|_| ConfigError::new("nonces.secret", "is not usable as a key"))?;
+            .map_err(|_| ConfigError::new(Part::Dpop, "nonces.secret", "is not usable as a key"))?;
         Ok(Self { keyed, lifetime: lifetime.as_secs() })
     }
 
