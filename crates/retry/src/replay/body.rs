@@ -188,7 +188,9 @@ impl<B> Replay<B> {
         let repr = match &mut self.repr {
             Handle::Empty(hint) => Repr::Empty(*hint),
             Handle::Shared { shared, latest } => {
-                *latest = shared.buffer().read_again(alone)?;
+                let (reader, given_up) = shared.buffer().read_again(alone)?;
+                given_up.into_iter().for_each(Waker::wake);
+                *latest = reader;
                 Repr::Shared { shared: Arc::clone(shared), reader: *latest, at: Position::default() }
             }
         };
@@ -330,6 +332,29 @@ mod tests {
         sender.data("three");
         assert_eq!(probes[0].wakes(), 1);
         assert_eq!(data(&probes[0], &mut first), "three");
+    }
+
+    #[test]
+    fn rt_10_who_waits_for_a_body_that_is_given_up_is_woken_and_told() {
+        let (sender, body) = TestBody::channel();
+        let (mut first, mut replay) = ReplayBody::new(body, 100);
+        let (connection, next) = (Probe::new(), Probe::new());
+        sender.data("one");
+        assert_eq!(data(&connection, &mut first), "one");
+        assert!(poll(&connection, &mut first).is_pending());
+        // The task of the connection still has it, although the attempt is over.
+        let mut second = replay.body().unwrap();
+        assert_eq!(connection.wakes(), 1, "the source will wake the next attempt alone");
+        let told = poll(&connection, &mut first);
+        assert!(matches!(&told, Poll::Ready(Some(Err(error))) if error.is::<GivenUp>()), "{told:?}");
+        assert_eq!(data(&next, &mut second), "one");
+        assert!(poll(&next, &mut second).is_pending());
+        sender.data("two");
+        assert_eq!((next.wakes(), connection.wakes()), (1, 0));
+        assert_eq!(data(&next, &mut second), "two");
+        // Who waits no more is not woken either.
+        let third = replay.body().unwrap();
+        assert_eq!((third.reader(), next.wakes()), (2, 0));
     }
 
     #[test]

@@ -4,14 +4,17 @@ use std::{
     collections::VecDeque,
     mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::{BoxError, GivenUp};
+use super::{
+    body::{BoxError, GivenUp},
+    waiters::note,
+};
 
 /// However small they are, more frames than this are not kept: each is a handle of its own.
 const MOST_FRAMES: usize = 1024;
@@ -33,6 +36,8 @@ pub(super) struct Buffer<B> {
     source: Option<Pin<Box<B>>>,
     /// Set while the source runs: found set, it has panicked.
     polling: bool,
+    /// Who waits for the source, which itself wakes only the one that polled it last.
+    waiting: Option<Waker>,
     failed: bool,
     trailers: Option<HeaderMap>,
     frames: VecDeque<Bytes>,
@@ -76,6 +81,7 @@ impl<B> Buffer<B> {
         Self {
             source: Some(Box::pin(body)),
             polling: false,
+            waiting: None,
             failed: false,
             trailers: None,
             frames: VecDeque::new(),
@@ -98,17 +104,19 @@ impl<B> Buffer<B> {
         }
     }
 
-    /// A reader that starts at the beginning; `None` when that is gone. With `alone` all others are given up.
-    pub(super) fn read_again(&mut self, alone: bool) -> Option<u32> {
+    /// A reader that starts at the beginning; `None` when that is gone. With `alone` all others are given up, and the one
+    /// of them that waits is to be woken.
+    pub(super) fn read_again(&mut self, alone: bool) -> Option<(u32, Option<Waker>)> {
         if self.keeping != Keeping::All || self.standing() != Standing::Whole {
             return None;
         }
         let reader = self.readers;
         self.readers = reader.checked_add(1)?;
-        if alone {
-            self.oldest = reader;
+        if !alone {
+            return Some((reader, None));
         }
-        Some(reader)
+        self.oldest = reader;
+        Some((reader, self.waiting.take()))
     }
 
     /// Nobody will start at the beginning any more, and of those who read, `reader` is the one that counts.
@@ -194,7 +202,12 @@ where
         self.polling = true;
         let polled = source.as_mut().poll_frame(cx);
         self.polling = false;
-        let frame = match ready!(polled) {
+        let Poll::Ready(read) = polled else {
+            note(&mut self.waiting, cx.waker());
+            return Poll::Pending;
+        };
+        self.waiting = None;
+        let frame = match read {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 self.failed = true;

@@ -32,11 +32,7 @@ impl Waiters {
 
     /// Notes who is to be woken when the body is left to one reader.
     pub(super) fn watch(&self, waker: &Waker) {
-        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *watcher {
-            Some(known) => known.clone_from(waker),
-            None => *watcher = Some(waker.clone()),
-        }
+        note(&mut self.watcher.lock().unwrap_or_else(PoisonError::into_inner), waker);
     }
 
     /// The body is left to one reader.
@@ -47,6 +43,14 @@ impl Waiters {
 
     fn lock(&self) -> MutexGuard<'_, Vec<(u32, Waker)>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps `waker` instead of what is kept; of the same task it is kept already.
+pub(super) fn note(kept: &mut Option<Waker>, waker: &Waker) {
+    match kept {
+        Some(known) => known.clone_from(waker),
+        None => *kept = Some(waker.clone()),
     }
 }
 
