@@ -254,6 +254,48 @@ async fn rl_14_rate_limit_fields_tell_how_many_may_follow() {
     assert_eq!(send(&layer).await, StatusCode::OK);
 }
 
+/// Sends requests at once whose answers tell of the policy `a` when it is their time, and waits for all of them.
+async fn answered<const N: usize>(layer: &OutboundRateLimitLayer, answers: [(u32, &'static str); N]) {
+    let all = answers.map(|(tenths, says)| {
+        let service = layer.layer(service_fn(move |_: Request<String>| async move {
+            sleep(tenths * SECOND / 10).await;
+            Ok::<_, Infallible>(Response::builder().header("ratelimit", says).body(String::new()).unwrap())
+        }));
+        tokio::spawn(service.oneshot(Request::get("http://a.example/").body(String::new()).unwrap()))
+    });
+    for answer in all {
+        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rl_14_a_late_answer_to_an_older_request_does_not_raise_what_is_left() {
+    let layer = OutboundRateLimitLayer::learning();
+    answered(&layer, [(2, r#""a";r=5;t=10"#), (1, r#""a";r=0;t=10"#)]).await;
+    assert_eq!(send(&layer).await, StatusCode::TOO_MANY_REQUESTS, "the newer one has used it up");
+    // It is the newest that counts, also when it told nothing new.
+    let layer = OutboundRateLimitLayer::learning();
+    let used_up = r#""a";r=0;t=10"#;
+    answered(&layer, [(1, used_up), (3, r#""a";r=5;t=10"#), (2, used_up)]).await;
+    assert_eq!(send(&layer).await, StatusCode::TOO_MANY_REQUESTS);
+    // A quota that was not used up is counted down as before.
+    let layer = OutboundRateLimitLayer::learning();
+    answered(&layer, [(2, r#""a";r=9;t=10"#), (1, r#""a";r=3;t=10"#)]).await;
+    for expected in [200, 200, 429] {
+        assert_eq!(
+            send(&layer).await.as_u16(),
+            expected,
+            "three, of which one may have been taken meanwhile"
+        );
+    }
+    // A newer answer tells of more.
+    let layer = OutboundRateLimitLayer::learning();
+    answered(&layer, [(1, r#""a";r=1;t=10"#), (2, r#""a";r=5;t=10"#)]).await;
+    for expected in [200, 200, 200, 200, 200, 429] {
+        assert_eq!(send(&layer).await.as_u16(), expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn rl_07_what_is_malformed_or_stored_changes_nothing() {
     let layer = OutboundRateLimitLayer::learning();

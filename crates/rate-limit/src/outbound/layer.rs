@@ -15,7 +15,8 @@ use crate::{ConfigError, Rate, config::checked_name, quota::Quota, telemetry::Te
 ///    rate of its own.
 /// 2. **What the upstream says.** After 429 or 503 with `Retry-After`, or RESOURCE_EXHAUSTED with
 ///    `grpc-retry-pushback-ms`, nothing is sent until then. `RateLimit` fields say how many requests are left, and
-///    until when (draft-ietf-httpapi-ratelimit-headers-10). What is malformed, or comes from a cache, is ignored. No
+///    until when (draft-ietf-httpapi-ratelimit-headers-10): the answer to the latest request counts, in whatever order
+///    answers come. What is malformed, or comes from a cache, is ignored. No
 ///    wait is longer than an hour. To each wait up to five seconds are added at random, or up to a tenth of it if that
 ///    is more, so that a fleet of clients does not come back at once; to one of less than a second up to five times that.
 /// 3. **Too early.** A request that may not be sent yet is refused with 429 (RESOURCE_EXHAUSTED), as a proxy would,

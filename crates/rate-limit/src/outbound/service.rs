@@ -197,8 +197,8 @@ where
                 StateProj::Send { inner, sent } => {
                     let response = ready!(inner.poll(cx))?;
                     let clock = &this.shared.settings.clock;
-                    if let Some(upstream) = sent.take().map(Sent::answered) {
-                        upstream.learn(hints::read(&response, clock.wall()), clock.now());
+                    if let Some(sent) = sent.take() {
+                        sent.answered(hints::read(&response, clock.wall()), clock.now());
                     }
                     return Poll::Ready(Ok(response.map(ResponseBody::forward)));
                 }

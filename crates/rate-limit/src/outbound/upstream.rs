@@ -33,6 +33,8 @@ pub(super) struct Upstream {
 #[derive(Debug, Default)]
 struct State {
     bucket: Arrival,
+    /// How many requests were sent so far.
+    sent: u64,
     /// Nothing is sent before.
     paused_until: Option<Instant>,
     policies: Vec<Learned>,
@@ -46,6 +48,8 @@ struct Learned {
     /// What the upstream told: then there is more.
     told: Duration,
     until: Instant,
+    /// The latest request that was answered with it.
+    number: u64,
 }
 
 impl Learned {
@@ -99,8 +103,9 @@ impl Upstream {
                 policy.spread();
             }
         }
+        state.sent += 1;
         self.under_way.fetch_add(1, Relaxed);
-        Ok(Sent(Arc::clone(self)))
+        Ok(Sent { upstream: Arc::clone(self), number: state.sent })
     }
 
     /// How long a request will wait that comes behind all who wait already, as far as is known.
@@ -113,8 +118,9 @@ impl Upstream {
         first.saturating_add(quota.rate.interval().saturating_mul(ahead))
     }
 
-    /// Remembers what a response told.
-    pub(super) fn learn(&self, hints: Hints, now: Instant) {
+    /// Remembers what the response to this request told. Answers come in any order: what a policy has left is what the
+    /// latest request was told of it, from which those before it that were under way then are counted off already.
+    fn learn(&self, hints: Hints, number: u64, now: Instant) {
         if hints.pause.is_none() && hints.policies.is_empty() {
             return;
         }
@@ -132,13 +138,19 @@ impl Upstream {
             // What is still under way was not counted yet when the upstream wrote this.
             let remaining = hint.remaining.saturating_sub(under_way);
             let told = hint.more_after;
-            let mut learned = Learned { name: hint.name, remaining, told, until: now + told };
-            let known = state.policies.iter_mut().find(|known| known.name == learned.name);
-            if remaining == 0 {
-                if known.as_ref().is_some_and(|known| known.remaining == 0 && known.until >= learned.until) {
+            let mut learned = Learned { name: hint.name, remaining, told, until: now + told, number };
+            let mut known = state.policies.iter_mut().find(|known| known.name == learned.name);
+            if let Some(known) = &mut known {
+                if known.number > number {
+                    continue;
+                }
+                known.number = number;
+                if remaining == 0 && known.remaining == 0 && known.until >= learned.until {
                     // Used up, as is known.
                     continue;
                 }
+            }
+            if remaining == 0 {
                 learned.spread();
             }
             if let Some(known) = known {
@@ -197,17 +209,24 @@ impl Drop for Waiting {
 
 /// A request that was sent, until it is answered or given up.
 #[derive(Debug)]
-pub(super) struct Sent(Arc<Upstream>);
+pub(super) struct Sent {
+    upstream: Arc<Upstream>,
+    /// Those before it have lower ones.
+    number: u64,
+}
 
 impl Sent {
-    /// It is answered.
-    pub(super) fn answered(self) -> Arc<Upstream> {
-        Arc::clone(&self.0)
+    /// It is answered, with this.
+    pub(super) fn answered(self, hints: Hints, now: Instant) {
+        let (upstream, number) = (Arc::clone(&self.upstream), self.number);
+        // It is under way no more.
+        drop(self);
+        upstream.learn(hints, number, now);
     }
 }
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Relaxed);
+        self.upstream.under_way.fetch_sub(1, Relaxed);
     }
 }
