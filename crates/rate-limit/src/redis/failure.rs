@@ -46,16 +46,22 @@ impl Failure {
 }
 
 /// Redis did not answer, or not in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RedisUnavailable(pub(super) Failure);
+///
+/// The message names where it was looked for, without users and passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisUnavailable {
+    pub(super) failure: Failure,
+    pub(super) address: Box<str>,
+}
 
 impl fmt::Display for RedisUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Failure::Timeout => "rate limit: Redis did not answer in time",
-            Failure::Error => "rate limit: Redis answered with an error",
-            Failure::Down => "rate limit: Redis cannot be reached, or takes no writes",
-        })
+        let problem = match self.failure {
+            Failure::Timeout => "does not answer in time",
+            Failure::Error => "cannot be reached",
+            Failure::Down => "takes no writes",
+        };
+        write!(f, "rate limit: Redis at {} {problem}", self.address)
     }
 }
 

@@ -3,6 +3,9 @@
 //! ## Idle => Connecting
 //! With the first request. It waits, within its own timeout.
 //!
+//! ## Connecting | Down => Idle
+//! When the task that connects ends with its runtime. Whoever waits for it starts another.
+//!
 //! ## Connecting => Up | Down
 //! Up once the server has made a decision, and in time, so that a replica, a server without memory, one that forbids
 //! scripts, or one that is too slow to be of use, does not count.
@@ -25,14 +28,14 @@ use std::{
 };
 
 use bartizan_core::Fault;
-use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value};
 use tokio::{
     sync::watch,
     time::{self, Instant},
 };
 
 use super::{
-    failure::Failure,
+    failure::{Failure, RedisUnavailable},
     script::Call,
     target::{Connection, Target},
 };
@@ -59,7 +62,8 @@ enum State {
     Idle,
     Connecting,
     Up(Arc<Line>),
-    Down,
+    /// For this, as of the last try.
+    Down(Failure),
 }
 
 /// One connection, since when it is there, and how often it has failed in a row.
@@ -90,12 +94,20 @@ impl Link {
 
     /// Whether it is known that there is no Redis.
     pub(super) fn is_down(&self) -> bool {
-        matches!(*self.state.borrow(), State::Down)
+        matches!(*self.state.borrow(), State::Down(_))
     }
 
-    /// Waits until there is a connection, or none.
-    pub(super) async fn settled(self: &Arc<Self>) -> Result<(), Failure> {
-        self.line().await.map(drop)
+    /// Waits until there is a connection, or none; no longer than it takes to find that out.
+    pub(super) async fn settled(self: &Arc<Self>) -> Result<(), RedisUnavailable> {
+        let failure = match time::timeout(self.target.patience(), self.line()).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(failure)) => match *self.state.borrow() {
+                State::Down(cause) => cause,
+                State::Idle | State::Connecting | State::Up(_) => failure,
+            },
+            Err(_) => Failure::Timeout,
+        };
+        Err(RedisUnavailable { failure, address: self.target.address().into() })
     }
 
     /// What a script answers before `deadline`.
@@ -113,31 +125,31 @@ impl Link {
             Err(_) => (Failure::Timeout, false),
         };
         if line.failed() || is_over {
-            self.give_up(&line);
+            self.give_up(&line, failure);
         }
         Err(failure)
     }
 
     async fn line(self: &Arc<Self>) -> Result<Arc<Line>, Failure> {
-        // No guard of the state outlives its statement.
-        match self.current() {
-            Some(found) => return found,
-            None => self.start(),
+        // Again if the task that connects ends with its runtime; not ever again, as ours may be about to end too.
+        for _ in 0..2 {
+            // No guard of the state outlives its statement.
+            match self.current() {
+                Some(found) => return found,
+                None => self.start(),
+            }
+            let mut changes = self.state.subscribe();
+            let left = |state: &State| !matches!(state, State::Connecting);
+            // The sender is ours, so there is one.
+            drop(changes.wait_for(left).await);
         }
-        let mut changes = self.state.subscribe();
-        // The sender is ours, so there is one.
-        let settled = |state: &State| matches!(state, State::Up(_) | State::Down);
-        let found = changes.wait_for(settled).await.map_err(|_| Failure::Down)?.clone();
-        match found {
-            State::Up(line) => Ok(line),
-            State::Idle | State::Connecting | State::Down => Err(Failure::Down),
-        }
+        self.current().unwrap_or(Err(Failure::Down))
     }
 
     fn current(&self) -> Option<Result<Arc<Line>, Failure>> {
         match &*self.state.borrow() {
             State::Up(line) => Some(Ok(Arc::clone(line))),
-            State::Down => Some(Err(Failure::Down)),
+            State::Down(_) => Some(Err(Failure::Down)),
             State::Idle | State::Connecting => None,
         }
     }
@@ -151,17 +163,17 @@ impl Link {
             idle
         });
         if starts {
-            tokio::spawn(connect(Arc::downgrade(self), Duration::ZERO));
+            tokio::spawn(connect(Unfinished(Arc::downgrade(self)), Duration::ZERO));
         }
     }
 
     /// This line has failed too often, if it is still the one in use.
     #[cold]
-    fn give_up(self: &Arc<Self>, line: &Arc<Line>) {
+    fn give_up(self: &Arc<Self>, line: &Arc<Line>, failure: Failure) {
         let down = self.state.send_if_modified(|state| {
             let current = matches!(state, State::Up(current) if Arc::ptr_eq(current, line));
             if current {
-                *state = State::Down;
+                *state = State::Down(failure);
             }
             current
         });
@@ -169,20 +181,22 @@ impl Link {
             self.away.report();
             let lasted = line.since.elapsed() >= LONGEST_PAUSE;
             let pause = if lasted { Duration::ZERO } else { LONGEST_PAUSE };
-            tokio::spawn(connect(Arc::downgrade(self), pause));
+            tokio::spawn(connect(Unfinished(Arc::downgrade(self)), pause));
         }
     }
 
     /// Connects, and sees that the server decides: of a cluster one of its masters.
     async fn open(&self) -> Result<Connection, Failure> {
-        let mut connection = self.target.connect().await.map_err(|_| Failure::Error)?;
+        let failure = |error: RedisError| if error.is_timeout() { Failure::Timeout } else { Failure::Error };
+        let mut connection = self.target.connect().await.map_err(failure)?;
         let mut probe = 0;
         loop {
             // By its text, so that the server knows the script from then on.
             let decide = Call::probe(format!("{}:{probe}", self.probe)).by_text();
             match time::timeout(self.timeout, connection.send(&decide)).await {
                 Ok(Ok(_)) => return Ok(connection),
-                Ok(Err(_)) | Err(_) if probe == self.target.last_probe() => return Err(Failure::Down),
+                Ok(Err(_)) if probe == self.target.last_probe() => return Err(Failure::Down),
+                Err(_) if probe == self.target.last_probe() => return Err(Failure::Timeout),
                 Ok(Err(_)) | Err(_) => probe += 1,
             }
         }
@@ -190,34 +204,34 @@ impl Link {
 }
 
 /// Connects until there is a connection, or nobody is left who wants one.
-async fn connect(link: Weak<Link>, first_pause: Duration) {
+async fn connect(unfinished: Unfinished, first_pause: Duration) {
     let mut pause = FIRST_PAUSE;
-    let unfinished = Unfinished(Weak::clone(&link));
     time::sleep(first_pause).await;
-    while let Some(link) = link.upgrade() {
+    while let Some(link) = unfinished.0.upgrade() {
         let opened = time::timeout(link.target.patience(), link.open()).await;
-        if let Ok(Ok(connection)) = opened {
-            let line = Line { connection, since: Instant::now(), failures: AtomicU32::new(0) };
-            link.state.send_replace(State::Up(Arc::new(line)));
-            break;
-        }
-        link.state.send_replace(State::Down);
+        match opened.unwrap_or(Err(Failure::Timeout)) {
+            Ok(connection) => {
+                let line = Line { connection, since: Instant::now(), failures: AtomicU32::new(0) };
+                link.state.send_replace(State::Up(Arc::new(line)));
+                break;
+            }
+            Err(failure) => link.state.send_replace(State::Down(failure)),
+        };
         link.away.report();
         drop(link);
         time::sleep(pause).await;
         pause = LONGEST_PAUSE.min(2 * pause);
     }
-    drop(unfinished);
 }
 
-/// A task that ends with its runtime leaves it to the next request to start one.
+/// A task that ends with its runtime, be it before it has begun, leaves it to the next request to start one.
 struct Unfinished(Weak<Link>);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if let Some(link) = self.0.upgrade() {
             link.state.send_if_modified(|state| {
-                let unfinished = matches!(state, State::Connecting | State::Down);
+                let unfinished = matches!(state, State::Connecting | State::Down(_));
                 if unfinished {
                     *state = State::Idle;
                 }
@@ -263,7 +277,7 @@ impl fmt::Debug for Link {
             State::Idle => "idle",
             State::Connecting => "connecting",
             State::Up(_) => "up",
-            State::Down => "down",
+            State::Down(_) => "down",
         };
         f.debug_struct("Link")
             .field("target", &self.target.name())

@@ -177,18 +177,19 @@ impl RedisStore {
         self.with(|settings| settings.digester = Digester::new(secret.as_ref()))
     }
 
-    /// Connects now, and waits until Redis takes writes, each within the timeout: for a service that checks what it needs before it starts.
+    /// Connects now, and waits until Redis takes writes: for a service that checks what it needs before it starts. It waits
+    /// for two seconds at most, and one more for each sentinel; a write counts within the [timeout](Self::with_timeout).
     /// Should it fail, the store goes on trying.
     ///
     /// # Errors
     ///
-    /// When Redis cannot be reached.
+    /// When Redis cannot be reached, does not answer in time, or takes no writes.
     ///
     /// # Panics
     ///
     /// Outside of tokio.
     pub async fn connect(&self) -> Result<(), RedisUnavailable> {
-        self.inner.link.settled().await.map_err(RedisUnavailable)
+        self.inner.link.settled().await
     }
 
     /// Whether it is known that there is no Redis.

@@ -24,7 +24,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) enum Target {
     Single(Client),
     Sentinel { sentinels: Vec<ConnectionInfo>, master: String, node: Box<ConnectionInfo> },
-    Cluster(Box<ClusterClient>),
+    Cluster { client: Box<ClusterClient>, nodes: Vec<ConnectionAddr> },
 }
 
 /// A connection that many requests use at once.
@@ -53,7 +53,9 @@ impl Target {
     }
 
     pub(super) fn cluster<U: AsRef<str>>(nodes: impl IntoIterator<Item = U>) -> Result<Self, ConfigError> {
-        ClusterClient::builder(infos(nodes)?)
+        let infos = infos(nodes)?;
+        let nodes = infos.iter().map(|info| info.addr().clone()).collect();
+        ClusterClient::builder(infos)
             // A slot that has moved is followed once; what is away is noticed by the store itself.
             .retries(1)
             .max_retry_wait(10)
@@ -62,7 +64,7 @@ impl Target {
             .response_timeout(PATIENCE)
             .overall_response_timeout(Some(PATIENCE))
             .build()
-            .map(|client| Self::Cluster(Box::new(client)))
+            .map(|client| Self::Cluster { client: Box::new(client), nodes })
             .map_err(|_| wrong_url())
     }
 
@@ -70,13 +72,30 @@ impl Target {
         match self {
             Self::Single(_) => "single",
             Self::Sentinel { .. } => "sentinel",
-            Self::Cluster(_) => "cluster",
+            Self::Cluster { .. } => "cluster",
+        }
+    }
+
+    /// Where it is, without what may be a secret.
+    pub(super) fn address(&self) -> String {
+        let all = |addresses: &mut dyn Iterator<Item = &ConnectionAddr>| {
+            addresses.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        match self {
+            Self::Single(client) => client.get_connection_info().addr().to_string(),
+            Self::Sentinel { sentinels, master, .. } => {
+                format!(
+                    "`{master}` of the sentinels {}",
+                    all(&mut sentinels.iter().map(ConnectionInfo::addr))
+                )
+            }
+            Self::Cluster { nodes, .. } => all(&mut nodes.iter()),
         }
     }
 
     /// Whether the keys of one script must be in one slot.
     pub(super) fn has_slots(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        matches!(self, Self::Cluster { .. })
     }
 
     /// The last of the keys that are tried before it counts as away: some are in slots of other nodes.
@@ -87,7 +106,7 @@ impl Target {
     /// How long it may take until there is a connection that works: sentinels that are away come before one that is not.
     pub(super) fn patience(&self) -> Duration {
         let sentinels = match self {
-            Self::Single(_) | Self::Cluster(_) => 0,
+            Self::Single(_) | Self::Cluster { .. } => 0,
             Self::Sentinel { sentinels, .. } => u32::try_from(sentinels.len()).unwrap_or(u32::MAX),
         };
         PATIENCE.saturating_mul(sentinels.saturating_add(2))
@@ -129,7 +148,7 @@ impl Target {
                     .set_pipeline_buffer_size(IN_FLIGHT);
                 client.get_async_connection_with_config(&config).await.map(Connection::Sentinel)
             }
-            Self::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
+            Self::Cluster { client, .. } => client.get_async_connection().await.map(Connection::Cluster),
         }
     }
 }

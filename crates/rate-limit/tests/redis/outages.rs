@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::TcpListener,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -192,10 +193,62 @@ async fn rl_13_a_service_can_wait_for_redis_before_it_starts() {
     assert!(crate::patient(&server).connect().await.is_ok());
     server.kill();
     let error = RedisStore::single(&server.url()).unwrap().connect().await.unwrap_err();
-    assert_eq!(error.to_string(), "rate limit: Redis cannot be reached, or takes no writes");
+    let address = format!("127.0.0.1:{}", server.port());
+    assert_eq!(error.to_string(), format!("rate limit: Redis at {address} cannot be reached"));
     // A server without memory for one more key answers pings, and is of no use.
     let full = RedisServer::start_with(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
-    assert!(RedisStore::single(&full.url()).unwrap().connect().await.is_err());
+    let error = crate::patient(&full).connect().await.unwrap_err();
+    assert!(error.to_string().ends_with(" takes no writes"), "{error}");
+}
+
+/// A server that takes connections and says nothing, and a store that looks for Redis there.
+fn silent() -> (TcpListener, RedisStore) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://limits:s3cret@{}", silent.local_addr().unwrap());
+    (silent, RedisStore::single(&url).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn rl_13_a_service_does_not_wait_for_ever_for_a_server_that_says_nothing() {
+    let (silent, store) = silent();
+    let address = silent.local_addr().unwrap();
+    let node = format!("redis://limits:s3cret@{address}");
+    let sentinel = RedisStore::sentinel([&node, &node], "redis://limits:s3cret@main").unwrap();
+    let cluster = RedisStore::cluster([&node]).unwrap();
+    // What their clients say does not tell of each node.
+    for (store, place, longest) in [
+        (store, format!("{address} does not answer in time"), 2),
+        (sentinel, format!("`main` of the sentinels {address}, {address}"), 4),
+        (cluster, address.to_string(), 2),
+    ] {
+        let began = Instant::now();
+        let error = store.connect().await.unwrap_err().to_string();
+        assert!(began.elapsed() <= Duration::from_millis(longest * 1_000 + 10), "{:?}", began.elapsed());
+        assert!(error.starts_with(&format!("rate limit: Redis at {place}")), "{error}");
+    }
+}
+
+#[test]
+fn rl_13_who_waits_for_a_task_that_ended_with_its_runtime_starts_another() {
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    for begun in [false, true] {
+        let (_silent, store) = silent();
+        let short = runtime();
+        short.block_on(async {
+            assert!(store.connect().now_or_never().is_none(), "a task has been spawned");
+            if begun {
+                tokio::task::yield_now().await;
+            }
+        });
+        let error = runtime().block_on(async {
+            let waits = tokio::spawn(async move { store.connect().await });
+            tokio::task::yield_now().await;
+            short.shutdown_background();
+            tokio::time::timeout(Duration::from_secs(60), waits).await.expect("it ends").unwrap().unwrap_err()
+        });
+        assert!(error.to_string().ends_with(" does not answer in time"), "{error}");
+    }
 }
 
 #[tokio::test]
