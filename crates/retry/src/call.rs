@@ -12,7 +12,7 @@ use http::{Extensions, Request, Response, response::Parts};
 use crate::{
     Again, AttemptOutcome, Attempts, Decision, Failure, Policy, Replay, ReplayBody, RetryReason, SkipReason,
     body::Settle,
-    budget::Taken,
+    budget::{Paid, Taken},
     grpc,
     head::KeptHead,
     layer::Shared,
@@ -49,7 +49,8 @@ pub(crate) struct Progress {
     last_reason: Option<RetryReason>,
     /// Why the next one will be.
     next_reason: Option<RetryReason>,
-    taken: Taken,
+    /// What the attempt that runs, or the one that is to be made, took from the budget.
+    paid: Option<Paid>,
     /// When the attempt that runs began.
     begun: Instant,
 }
@@ -66,7 +67,7 @@ impl Progress {
             reasons: 0,
             last_reason: None,
             next_reason: None,
-            taken: Taken::default(),
+            paid: None,
             begun,
         })
     }
@@ -119,7 +120,8 @@ impl<B, P: Policy> Call<B, P> {
     /// What the attempt that runs took from the budget.
     #[inline]
     fn taken(&self) -> Taken {
-        self.progress.as_ref().map_or_else(Taken::default, |progress| progress.taken)
+        let paid = self.progress.as_ref().and_then(|progress| progress.paid.as_ref());
+        paid.map_or_else(Taken::default, Paid::taken)
     }
 
     /// When the attempt that runs must be done, and whether that is the end of the call.
@@ -152,6 +154,9 @@ impl<B, P: Policy> Call<B, P> {
                 Shown::Whole(head) => (AttemptOutcome::Response(head), head.is_success()),
                 Shown::TimedOut => (AttemptOutcome::TimedOut, false),
                 Shown::Refused => {
+                    if let Some(paid) = self.progress.as_mut().and_then(|progress| progress.paid.as_mut()) {
+                        paid.refused();
+                    }
                     self.skipped(SkipReason::LocalRejection);
                     self.leave_count(&mut response.extensions);
                     return AfterResponse::Return(None);
@@ -293,7 +298,7 @@ impl<B, P: Policy> Call<B, P> {
         if !limits.leave_time_after(wait, &settings.bounds, now) {
             return Err(SkipReason::Deadline);
         }
-        let taken = settings.budget.take(now, timed_out, transparent).ok_or(SkipReason::Budget)?;
+        let paid = settings.budget.take(now, timed_out, transparent).ok_or(SkipReason::Budget)?;
         // The attempt before may still have been read, by the task of its connection.
         let body = replay.body().ok_or(SkipReason::BodyTooLarge)?;
 
@@ -309,7 +314,7 @@ impl<B, P: Policy> Call<B, P> {
         progress.was_transparent |= transparent;
         progress.reasons |= bit;
         progress.next_reason = Some(retry.reason);
-        progress.taken = taken;
+        progress.paid = Some(paid);
         Ok((wait, body))
     }
 
@@ -335,6 +340,7 @@ impl<B, P: Policy> Call<B, P> {
         progress.sent += 1;
         progress.counted += 1;
         progress.begun = now;
+        progress.paid.iter_mut().for_each(Paid::sent);
         if let Some(reason) = progress.next_reason.take() {
             progress.last_reason = Some(reason);
             self.shared.telemetry.retried(reason);

@@ -52,7 +52,7 @@ impl CostBudget {
             .then_some(cost)
     }
 
-    /// An attempt succeeded for which `taken` was taken: 0 for the first of a call.
+    /// An attempt succeeded for which `taken` was taken: 0 for the first of a call. Or it was not made after all.
     #[inline]
     pub fn give_back(&self, taken: u32) {
         // Most often it is full: to see that, nothing is written.

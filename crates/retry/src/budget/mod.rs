@@ -15,6 +15,10 @@ use crate::ConfigError;
 
 /// What keeps retries from making an outage worse: a retry that the budget does not cover is not made.
 ///
+/// A retry is paid for when it is decided on, before its wait, so that nobody waits for one that is not covered then. If it
+/// is not sent after all, as time runs out, the caller leaves or the service fails before, or if a layer on this side
+/// refuses it, what it took is given back.
+///
 /// A handle: clones share the budget, and so do all layers that were given one. Share it among the clients of one
 /// upstream, and not between upstreams. A call, a success and a retry each cost a few atomic operations and no lock.
 ///
@@ -42,6 +46,45 @@ enum Kind {
 /// What a retry took from a budget, to be given back if it succeeds and the budget does that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken(u32);
+
+/// A retry that a budget has paid for. Dropped before it was sent, it gives back what it took.
+#[derive(Debug)]
+pub(crate) struct Paid {
+    budget: Budget,
+    taken: Taken,
+    at: Instant,
+    is_sent: bool,
+}
+
+impl Paid {
+    /// What it took.
+    pub(crate) fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// It is sent.
+    pub(crate) fn sent(&mut self) {
+        self.is_sent = true;
+    }
+
+    /// It was sent no further than to a layer of ours.
+    pub(crate) fn refused(&mut self) {
+        self.is_sent = false;
+    }
+}
+
+impl Drop for Paid {
+    fn drop(&mut self) {
+        if self.is_sent {
+            return;
+        }
+        match &*self.budget.0 {
+            Kind::Ratio(ratio) => ratio.give_back(self.at),
+            Kind::Cost(cost) => cost.give_back(self.taken.0),
+            Kind::Throttle(_) | Kind::Unlimited => {}
+        }
+    }
+}
 
 impl Budget {
     /// No more retries within `window` than `ratio` of the calls in it, and `min_per_second` on top, so that few calls
@@ -129,13 +172,14 @@ impl Budget {
     }
 
     /// Takes what a retry costs; `None` when there is not enough. A transparent one is none to gRPC's throttle.
-    pub(crate) fn take(&self, now: Instant, after_timeout: bool, transparent: bool) -> Option<Taken> {
-        match &*self.0 {
+    pub(crate) fn take(&self, now: Instant, after_timeout: bool, transparent: bool) -> Option<Paid> {
+        let taken = match &*self.0 {
             Kind::Ratio(ratio) => ratio.withdraw(now).then(Taken::default),
             Kind::Throttle(throttle) => (transparent || throttle.allows()).then(Taken::default),
             Kind::Cost(cost) => cost.take(after_timeout).map(Taken),
             Kind::Unlimited => Some(Taken::default()),
-        }
+        }?;
+        Some(Paid { budget: self.clone(), taken, at: now, is_sent: false })
     }
 }
 

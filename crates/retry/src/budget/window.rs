@@ -110,6 +110,12 @@ impl RatioBudget {
         false
     }
 
+    /// A retry that was taken at `withdrawn` is not made after all: another may be.
+    pub fn give_back(&self, withdrawn: Instant) {
+        let part = self.part(withdrawn);
+        self.retries.slot(part).take_back(part);
+    }
+
     fn limit(&self, part: u32) -> u64 {
         let calls: u64 = self.calls.iter().map(|stripe| stripe.sum(part, PARTS)).sum();
         self.floor.saturating_add(calls.saturating_mul(self.ratio) / 1_000)
@@ -257,6 +263,22 @@ mod tests {
             assert!(within <= 200, "{within}");
         }
         assert!(retries.len() > 6_000 / 5 * 8 / 10, "and most of it is given: {}", retries.len());
+    }
+
+    #[test]
+    fn rt_07_what_is_given_back_is_there_for_another_and_is_no_more_than_was_taken() {
+        let (budget, start) = (budget(0.0, 1), Clock::system().now());
+        assert_eq!(withdrawn(&budget, start), 10);
+        let later = start + 3 * SECOND;
+        (0..4).for_each(|_| budget.give_back(start));
+        assert_eq!(withdrawn(&budget, later), 4);
+        (0..20).for_each(|_| budget.give_back(start));
+        assert_eq!(withdrawn(&budget, later), 6, "six were taken then, and four later");
+        // Where others are counted by now, nothing is given back.
+        let much_later = start + 16 * SECOND;
+        assert_eq!(withdrawn(&budget, much_later), 10);
+        budget.give_back(start);
+        assert_eq!(withdrawn(&budget, much_later), 0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 use tower_service::Service;
 
 use super::race::{Answer, Race};
-use crate::{Policy, ReplayBody, RetryBody};
+use crate::{Policy, ReplayBody, RetryBody, budget::Paid};
 
 pin_project! {
     /// Response future of [`Hedge`](crate::Hedge). Dropped, it gives up all copies.
@@ -41,6 +41,7 @@ pin_project! {
 struct Copy<F> {
     future: Pin<Box<F>>,
     reader: u32,
+    paid: Box<Paid>,
 }
 
 /// What is known of the next copy.
@@ -50,7 +51,14 @@ enum Next<B> {
     /// There will be none.
     Never,
     /// It waits for the inner service to become ready.
-    Now(ReplayBody<B>),
+    Now(ReplayBody<B>, Box<Paid>),
+}
+
+impl<B> Next<B> {
+    /// The copy that is due, if there is one after all.
+    fn of(due: Option<(ReplayBody<B>, Box<Paid>)>) -> Self {
+        due.map_or(Self::Never, |(body, paid)| Self::Now(body, paid))
+    }
 }
 
 impl<S, F, B, R, E, P> HedgeFuture<S, F, B, R, E, P> {
@@ -81,7 +89,7 @@ where
         loop {
             // Has one of several the body for itself? Then the others are dropped before they fail for want of it. It may be
             // one whose answer has lost already.
-            let were_several = race.were_several() || matches!(this.next, Next::Now(_));
+            let were_several = race.were_several() || matches!(this.next, Next::Now(..));
             if were_several && let Some(reader) = race.sole_reader(cx.waker()) {
                 if reader != 0 {
                     this.first.set(None);
@@ -94,12 +102,12 @@ where
             let answered = match this.first.as_mut().as_pin_mut().map(|first| first.poll(cx)) {
                 Some(Poll::Ready(result)) => {
                     this.first.set(None);
-                    Some((result, 0, true))
+                    Some((result, 0, None))
                 }
-                _ => poll_copies(this.copies, cx).map(|(result, reader)| (result, reader, false)),
+                _ => poll_copies(this.copies, cx),
             };
-            if let Some((mut result, reader, is_first)) = answered {
-                match race.judge(&result, is_first) {
+            if let Some((mut result, reader, mut paid)) = answered {
+                match race.judge(&result, paid.as_deref_mut()) {
                     Answer::Wins(settle) => {
                         race.finish(&mut result, reader);
                         // With them go their bodies, and with the race what was kept of the request's.
@@ -115,7 +123,7 @@ where
                         match (wait, &this.next) {
                             (Some(Duration::ZERO), Next::Later) => {
                                 this.timer.set(None);
-                                *this.next = race.next_body().map_or(Next::Never, Next::Now);
+                                *this.next = Next::of(race.next_body());
                             }
                             // Sooner than the delay, or later if the answer asks for that.
                             (Some(wait), Next::Later) => this.timer.set(Some(sleep(wait))),
@@ -133,12 +141,12 @@ where
             }
             // Is there another copy to be sent?
             match this.next {
-                Next::Now(_) => match service.poll_ready(cx) {
+                Next::Now(..) => match service.poll_ready(cx) {
                     Poll::Ready(Ok(())) => {
-                        if let Next::Now(body) = std::mem::replace(this.next, Next::Later) {
+                        if let Next::Now(body, mut paid) = std::mem::replace(this.next, Next::Later) {
                             let reader = body.reader();
-                            let future = Box::pin(service.call(race.next_request(body)));
-                            this.copies.push(Copy { future, reader });
+                            let future = Box::pin(service.call(race.next_request(body, &mut paid)));
+                            this.copies.push(Copy { future, reader, paid });
                         }
                         continue;
                     }
@@ -161,7 +169,7 @@ where
                         && timer.poll(cx).is_ready()
                     {
                         this.timer.set(None);
-                        *this.next = race.next_body().map_or(Next::Never, Next::Now);
+                        *this.next = Next::of(race.next_body());
                         continue;
                     }
                 }
@@ -184,10 +192,14 @@ where
 }
 
 /// The answer to one of the copies, which is then gone.
-fn poll_copies<F: Future>(copies: &mut Vec<Copy<F>>, cx: &mut Context<'_>) -> Option<(F::Output, u32)> {
+fn poll_copies<F: Future>(
+    copies: &mut Vec<Copy<F>>,
+    cx: &mut Context<'_>,
+) -> Option<(F::Output, u32, Option<Box<Paid>>)> {
     for index in 0..copies.len() {
         if let Poll::Ready(result) = copies[index].future.as_mut().poll(cx) {
-            return Some((result, copies.swap_remove(index).reader));
+            let Copy { reader, paid, .. } = copies.swap_remove(index);
+            return Some((result, reader, Some(paid)));
         }
     }
     None

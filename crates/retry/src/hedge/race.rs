@@ -13,7 +13,7 @@ use super::layer::Shared;
 use crate::{
     AttemptOutcome, Attempts, Decision, Failure, Idempotent, Policy, Replay, ReplayBody, SkipReason,
     body::Settle,
-    budget::Taken,
+    budget::{Paid, Taken},
     failure::is_given_up,
     grpc,
     head::KeptHead,
@@ -83,10 +83,10 @@ impl<B, P: Policy> Race<B, P> {
     }
 
     /// The body of the next copy, which is due; `None` when there will be none after all.
-    pub(super) fn next_body(&mut self) -> Option<ReplayBody<B>> {
+    pub(super) fn next_body(&mut self) -> Option<(ReplayBody<B>, Box<Paid>)> {
         self.delay()?;
         match self.try_next() {
-            Ok(body) => Some(body),
+            Ok((body, paid)) => Some((body, Box::new(paid))),
             Err(reason) => {
                 self.close(reason);
                 None
@@ -94,13 +94,14 @@ impl<B, P: Policy> Race<B, P> {
         }
     }
 
-    fn try_next(&mut self) -> Result<ReplayBody<B>, SkipReason> {
+    fn try_next(&mut self) -> Result<(ReplayBody<B>, Paid), SkipReason> {
         let now = self.now();
         self.is_possible_after(Duration::ZERO, now)?;
         // A call counts when it has an outcome, or when it is one that is hedged.
         self.outcome(now);
-        self.taken = self.shared.settings.budget.take(now, false, false).ok_or(SkipReason::Budget)?;
-        self.replay.body_beside().ok_or(SkipReason::BodyTooLarge)
+        let paid = self.shared.settings.budget.take(now, false, false).ok_or(SkipReason::Budget)?;
+        let body = self.replay.body_beside().ok_or(SkipReason::BodyTooLarge)?;
+        Ok((body, paid))
     }
 
     /// Whether there may be a copy after this wait, as far as that is known now.
@@ -155,8 +156,8 @@ impl<B, P: Policy> Race<B, P> {
         self.replay.let_losers_go();
     }
 
-    /// The request of the next copy.
-    pub(super) fn next_request(&mut self, body: ReplayBody<B>) -> Request<ReplayBody<B>> {
+    /// The request of the next copy, which is sent now.
+    pub(super) fn next_request(&mut self, body: ReplayBody<B>, paid: &mut Paid) -> Request<ReplayBody<B>> {
         let mut request = self.head.request(body);
         if self.head.protocol().is_grpc() {
             let headers = request.headers_mut();
@@ -164,6 +165,8 @@ impl<B, P: Policy> Race<B, P> {
             self.limits.announce(&self.shared.settings.bounds, self.now(), headers);
         }
         self.sent += 1;
+        paid.sent();
+        self.taken = paid.taken();
         self.shared.telemetry.hedged();
         request
     }
@@ -175,12 +178,13 @@ impl<B, P: Policy> Race<B, P> {
         }
     }
 
-    /// What a result is, of the first copy or of another.
+    /// What a result is, of the first copy or of another, that was paid for.
     pub(super) fn judge<R, E: Error + 'static>(
         &mut self,
         result: &Result<Response<R>, E>,
-        is_first: bool,
+        paid: Option<&mut Paid>,
     ) -> Answer {
+        let is_first = paid.is_none();
         let now = self.now();
         let measures = is_first && std::mem::take(&mut self.measures);
         let outcome = match result {
@@ -195,7 +199,9 @@ impl<B, P: Policy> Race<B, P> {
                 // It never got to the upstream.
                 Shown::Refused => {
                     self.close(SkipReason::LocalRejection);
-                    return if is_first { Answer::Wins(None) } else { Answer::Loses(None) };
+                    let Some(paid) = paid else { return Answer::Wins(None) };
+                    paid.refused();
+                    return Answer::Loses(None);
                 }
                 Shown::Committed => {
                     if measures {
