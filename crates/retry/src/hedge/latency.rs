@@ -22,7 +22,7 @@ const BUCKETS: usize = 34 * PARTS as usize;
 /// Samples are counted apart by as many threads, so that these do not fight for a cache line.
 const STRIPES: usize = 4;
 
-/// How long samples are gathered before older ones are forgotten.
+/// How long a generation of samples is gathered. It is forgotten when the one after it is complete.
 const GENERATION: Duration = Duration::from_secs(30);
 
 /// How often the percentile is found anew.
@@ -34,7 +34,7 @@ const MIN_SAMPLES: u64 = 50;
 /// A percentile of the latencies of the last half to one minute, to an eighth of its value.
 ///
 /// A sample costs two atomic operations, a reading one, in a fixed amount of memory. Twice a second one of those who
-/// bring samples finds the percentile anew.
+/// bring samples finds the percentile anew. Where these are fewer than fifty, as after a pause, it stays what it was.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,8 +60,8 @@ pub struct LatencyPercentile {
     /// Which of the two generations gathers.
     gathering: AtomicUsize,
     generations: [Generation; 2],
-    /// When the one that gathers began.
-    begun: Mutex<Option<Instant>>,
+    /// The number of the one that gathers, counted from the first sample.
+    number: Mutex<u64>,
     origin: OnceLock<Instant>,
 }
 
@@ -89,7 +89,7 @@ impl LatencyPercentile {
             due: AtomicU64::new(nanos(REFRESH)),
             gathering: AtomicUsize::new(0),
             generations: [Generation::new(), Generation::new()],
-            begun: Mutex::new(None),
+            number: Mutex::new(0),
             origin: OnceLock::new(),
         })
     }
@@ -101,33 +101,42 @@ impl LatencyPercentile {
 
     /// Something took so long.
     pub fn record(&self, latency: Duration, now: Instant) {
-        let gathering = self.gathering.load(Ordering::Relaxed) % 2;
-        self.generations[gathering].record(latency);
         let elapsed = nanos(now.saturating_duration_since(*self.origin.get_or_init(|| now)));
         if elapsed >= self.due.load(Ordering::Relaxed) {
-            self.refresh(now, elapsed);
+            self.refresh(elapsed);
         }
+        // After what is too old was forgotten, with which it would be counted and forgotten.
+        let gathering = self.gathering.load(Ordering::Acquire) % 2;
+        self.generations[gathering].record(latency);
     }
 
     #[cold]
-    fn refresh(&self, now: Instant, elapsed: u64) {
+    fn refresh(&self, elapsed: u64) {
         // Whoever comes second leaves it to the first.
-        let mut begun = match self.begun.try_lock() {
-            Ok(begun) => begun,
+        let mut number = match self.number.try_lock() {
+            Ok(number) => number,
             Err(TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(TryLockError::WouldBlock) => return,
         };
-        self.due.store(elapsed.saturating_add(nanos(REFRESH)), Ordering::Relaxed);
+        self.due.fetch_max(elapsed.saturating_add(nanos(REFRESH)), Ordering::Relaxed);
+        self.forget_until(elapsed / nanos(GENERATION), &mut number);
         if let Some(found) = self.find() {
             self.current.store(nanos(found), Ordering::Relaxed);
         }
-        let begun = begun.get_or_insert(now);
-        if now.saturating_duration_since(*begun) >= GENERATION {
-            *begun = now;
-            let next = (self.gathering.load(Ordering::Relaxed) + 1) % 2;
-            self.generations[next].clear();
-            self.gathering.store(next, Ordering::Relaxed);
+    }
+
+    /// The generation of this number gathers from now on, and of those before it the last alone is kept.
+    fn forget_until(&self, wanted: u64, number: &mut u64) {
+        // None has passed, or who comes is late.
+        let Some(passed) = wanted.checked_sub(*number).filter(|passed| *passed > 0) else { return };
+        *number = wanted;
+        let next = usize::from(wanted % 2 == 1);
+        self.generations[next].clear();
+        if passed > 1 {
+            self.generations[1 - next].clear();
         }
+        // Who gathers in it sees it empty.
+        self.gathering.store(next, Ordering::Release);
     }
 
     fn find(&self) -> Option<Duration> {
@@ -262,6 +271,60 @@ mod tests {
                 "{current:?} {expected:?}"
             );
         }
+    }
+
+    #[test]
+    fn rt_09_nothing_is_left_of_a_minute_ago_after_a_pause_either() {
+        let start = Clock::system().now();
+        let second = Duration::from_secs(1);
+        let many = |latency: &LatencyPercentile, sample, at| {
+            (0..60).for_each(|_| latency.record(sample, at));
+            latency.record(sample, at + REFRESH);
+        };
+        // However long the pause was, and wherever in a generation it began.
+        for (began, pause) in [(0, 61), (29, 61), (31, 90), (10, 3_600), (59, 120)] {
+            let latency = LatencyPercentile::new(0.9, 7 * MS).unwrap();
+            latency.record(MS, start);
+            many(&latency, 800 * MS, start + began * second);
+            assert!(latency.current() >= 800 * MS);
+            let later = start + (began + pause) * second;
+            latency.record(2 * MS, later);
+            assert!(latency.current() >= 800 * MS, "too few to say anything else");
+            many(&latency, 2 * MS, later);
+            assert!(latency.current() < 4 * MS, "{began} {pause}: {:?}", latency.current());
+            // What was brought after the pause is not forgotten with what was before it.
+            let next = later + 20 * second;
+            (0..3).for_each(|half| latency.record(400 * MS, next + half * REFRESH));
+            assert!(latency.current() < 4 * MS, "{began} {pause}: {:?}", latency.current());
+        }
+    }
+
+    #[test]
+    fn rt_09_few_samples_far_apart_are_of_the_last_minute_too() {
+        let start = Clock::system().now();
+        let second = Duration::from_secs(1);
+        let latency = LatencyPercentile::new(0.9, 7 * MS).unwrap();
+        (0..60).for_each(|_| latency.record(800 * MS, start + second));
+        // A generation ends when its time is over, and not when the next sample comes.
+        latency.record(2 * MS, start + 59 * second);
+        (0..100).for_each(|_| latency.record(2 * MS, start + 62 * second));
+        latency.record(2 * MS, start + 63 * second);
+        assert!(latency.current() < 4 * MS, "{:?}", latency.current());
+    }
+
+    #[test]
+    fn rt_09_a_thread_that_is_late_brings_nothing_back_and_forgets_nothing() {
+        let start = Clock::system().now();
+        let second = Duration::from_secs(1);
+        let latency = LatencyPercentile::new(0.9, 7 * MS).unwrap();
+        (0..60).for_each(|_| latency.record(2 * MS, start));
+        (0..60).for_each(|_| latency.record(400 * MS, start + 89 * second));
+        // It had read the clock before the others came, and is the one that finds the percentile anew.
+        latency.due.store(0, Ordering::Relaxed);
+        latency.record(400 * MS, start + 29 * second);
+        assert!(latency.current() >= 400 * MS, "{:?}", latency.current());
+        latency.record(400 * MS, start + 90 * second);
+        assert!(latency.current() >= 400 * MS, "{:?}", latency.current());
     }
 
     #[test]
