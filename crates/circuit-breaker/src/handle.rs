@@ -33,9 +33,10 @@ impl CircuitBreakerHandle {
     }
 
     /// The breaker of this key, made if it has not been used: to force it before the first request. `*` is the one that
-    /// requests without a key share.
+    /// requests without a key share; it is also what this is, and what [`key`](KeyedBreaker::key) says, when there is no room
+    /// for another.
     pub fn breaker(&self, key: &str) -> KeyedBreaker {
-        KeyedBreaker(self.registry.of(key))
+        KeyedBreaker(self.registry.hold(key))
     }
 
     /// What all breakers are now, for a health endpoint. Says so to the metrics' recorder in force too, which may have
@@ -80,7 +81,8 @@ impl fmt::Debug for CircuitBreakerHandle {
     }
 }
 
-/// One breaker of a layer. It is that of its key for as long as it is held.
+/// One breaker of a layer. It is that of its key for as long as it is held: meanwhile it gives its place to no other, however
+/// idle it is.
 #[derive(Clone, Debug)]
 pub struct KeyedBreaker(Arc<Slot>);
 

@@ -85,27 +85,33 @@ impl Registry {
     pub(crate) fn of(&self, key: &str) -> Arc<Slot> {
         match self.known.load().get(key) {
             Some(slot) => Arc::clone(slot),
-            None => self.add(key),
+            None => self.hold(key),
         }
     }
 
-    /// The breaker of `key`, if it has one.
+    /// The breaker of `key`, if it has one, for whoever keeps it: see [`hold`](Self::hold).
     pub(crate) fn find(&self, key: &str) -> Option<Arc<Slot>> {
         if key == SHARED {
             return self.shared_is_used.load(Relaxed).then(|| Arc::clone(&self.shared));
         }
+        let _writer = self.writer.lock();
         self.known.load().get(key).cloned()
     }
 
-    /// All breakers that have been used, by key.
+    /// All breakers that have been used, by key, for whoever keeps them: see [`hold`](Self::hold).
     pub(crate) fn all(&self) -> Vec<Arc<Slot>> {
+        let _writer = self.writer.lock();
         let mut all: Vec<_> = self.known.load().values().cloned().chain(self.find(SHARED)).collect();
         all.sort_by(|a, b| a.key.cmp(&b.key));
         all
     }
 
+    /// The breaker of `key`, for whoever keeps it: it gives its place to no other while it is held.
+    ///
+    /// It is taken under the lock: one that was just found to be held by nobody, and is about to give way, is not taken.
+    /// A call needs no such care; one that comes in between counts in a breaker that nobody else sees.
     #[cold]
-    fn add(&self, key: &str) -> Arc<Slot> {
+    pub(crate) fn hold(&self, key: &str) -> Arc<Slot> {
         if key.is_empty() || key.len() > LONGEST_KEY || key == SHARED {
             return Arc::clone(self.shared());
         }
@@ -156,7 +162,7 @@ impl fmt::Debug for Registry {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{thread, time::Duration};
 
     use bartizan_core::{Clock, ManualClock, Verdict};
 
@@ -194,6 +200,31 @@ mod tests {
         }
         let keys: Vec<_> = registry.all().iter().map(|slot| slot.key.to_string()).collect();
         assert_eq!(keys.len(), 3, "two, and the shared one: {keys:?}");
+    }
+
+    #[test]
+    fn cb_08_a_breaker_that_is_held_is_that_of_its_key_whatever_comes_at_the_same_time() {
+        let (registry, time) = registry(2);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut number = 0_u64;
+                while !over.load(Relaxed) {
+                    // What was used before is idle by now, and gives its place to this.
+                    time.advance(Duration::from_secs(1_000));
+                    registry.of(&number.to_string());
+                    number += 1;
+                }
+            });
+            let gave_way = (0..20_000).any(|_| {
+                let held = registry.hold("held");
+                // Where there is no room it is the one that all share.
+                let found = if &*held.key == SHARED { None } else { registry.find("held") };
+                &*held.key != SHARED && !found.is_some_and(|found| Arc::ptr_eq(&found, &held))
+            });
+            over.store(true, Relaxed);
+            assert!(!gave_way, "to another, while it is held");
+        });
     }
 
     #[test]

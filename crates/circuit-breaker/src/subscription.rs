@@ -84,7 +84,11 @@ impl Subscribers {
     pub(crate) fn subscribe(&self, capacity: usize) -> Transitions {
         let inbox = Inbox { events: VecDeque::new(), capacity, missed: 0, closed: false, waker: None };
         let inbox = Arc::new(Mutex::new(inbox));
-        self.0.lock().push(Arc::downgrade(&inbox));
+        let mut all = self.0.lock();
+        // Where nothing ever changes nobody else forgets those who are gone.
+        all.retain(|inbox| inbox.strong_count() > 0);
+        all.push(Arc::downgrade(&inbox));
+        drop(all);
         Transitions(inbox)
     }
 
@@ -214,6 +218,17 @@ mod tests {
         let kept = subscribers.subscribe(1);
         subscribers.tell(&TransitionEvent { name: "a".into(), key: "b".into(), transition: change(6) });
         assert_eq!(subscribers.0.lock().len(), 1, "who does not read any more is forgotten");
+        drop(kept);
+    }
+
+    #[test]
+    fn who_does_not_read_any_more_is_forgotten_although_nothing_changes() {
+        let subscribers = Subscribers::default();
+        let kept = subscribers.subscribe(1);
+        for _ in 0..100 {
+            drop(subscribers.subscribe(1));
+        }
+        assert_eq!(subscribers.0.lock().len(), 2, "the one that is kept, and the last");
         drop(kept);
     }
 
