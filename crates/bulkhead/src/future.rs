@@ -23,7 +23,7 @@ use crate::{
     layer::Core,
     limit::sealed,
     rooms::{Place, Refused, Waiting},
-    telemetry::Outcome,
+    telemetry::{Outcome, Queued},
 };
 
 pin_project! {
@@ -51,7 +51,8 @@ pub(crate) struct Parked<S, B, L: sealed::Limit> {
     service: S,
     request: Request<B>,
     waiting: Waiting<L>,
-    core: Counted<L>,
+    core: Arc<Core<L>>,
+    _queued: Queued,
     since: Instant,
     /// Boxed with the rest, and pinned apart from it.
     sleep: Pin<Box<Sleep>>,
@@ -68,9 +69,8 @@ impl<S, B, L: Limit> Parked<S, B, L> {
         core: Arc<Core<L>>,
         longest: Duration,
     ) -> Self {
-        core.telemetry.queued(1.0);
-        let since = core.clock.now();
-        Self { service, request, waiting, core: Counted(core), since, sleep: Box::pin(sleep(longest)) }
+        let (queued, since) = (core.telemetry.queued(), core.clock.now());
+        Self { service, request, waiting, core, _queued: queued, since, sleep: Box::pin(sleep(longest)) }
     }
 
     /// Ready once there is a place, or no hope of one.
@@ -88,8 +88,8 @@ impl<S, B, L: Limit> Parked<S, B, L> {
         S: Service<Request<B>, Future = F>,
     {
         self.tell_wait();
-        self.core.0.telemetry.decided(Outcome::Waited);
-        let permit = Permit::new(place, &self.core.0);
+        self.core.telemetry.decided(Outcome::Waited);
+        let permit = Permit::new(place, &self.core);
         let Self { mut service, request, .. } = self;
         let (protocol, is_head) = (Protocol::of(&request), request.method() == Method::HEAD);
         State::Hold { inner: observe(service.call(request), protocol, is_head, permit) }
@@ -98,24 +98,15 @@ impl<S, B, L: Limit> Parked<S, B, L> {
     /// It gets none.
     fn turn_away<F>(self, refused: Refused) -> State<S, F, B, L> {
         self.tell_wait();
-        State::Refuse { refusal: Some(self.core.0.refuse(&self.request, refused)) }
+        State::Refuse { refusal: Some(self.core.refuse(&self.request, refused)) }
     }
 
     fn tell_wait(&self) {
-        let waited = self.core.0.clock.now().saturating_duration_since(self.since);
-        self.core.0.telemetry.waited(waited);
+        let waited = self.core.clock.now().saturating_duration_since(self.since);
+        self.core.telemetry.waited(waited);
         if let Some(context) = RequestContext::get(self.request.extensions()) {
             context.event().record("bulkhead.waited_seconds", waited.as_secs_f64());
         }
-    }
-}
-
-/// Counts one who waits, until it is dropped.
-struct Counted<L: sealed::Limit>(Arc<Core<L>>);
-
-impl<L: sealed::Limit> Drop for Counted<L> {
-    fn drop(&mut self) {
-        self.0.telemetry.queued(-1.0);
     }
 }
 

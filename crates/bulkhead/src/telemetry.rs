@@ -43,10 +43,10 @@ impl From<Refused> for Outcome {
 }
 
 #[cfg(feature = "metrics")]
-pub(crate) use self::enabled::Telemetry;
+pub(crate) use self::enabled::{Queued, Telemetry};
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use self::disabled::Telemetry;
+pub(crate) use self::disabled::{Queued, Telemetry};
 
 fn tell_moved(name: &str, limit: u32) {
     #[cfg(feature = "tracing")]
@@ -110,9 +110,11 @@ mod enabled {
             });
         }
 
-        /// One more waits, or one less.
-        pub(crate) fn queued(&self, by: f64) {
-            self.with(|handles| handles.queued.increment(by));
+        /// One more waits.
+        pub(crate) fn queued(&self) -> Queued {
+            let gauge = self.with(|handles| handles.queued.clone());
+            gauge.increment(1.0);
+            Queued(gauge)
         }
 
         pub(crate) fn waited(&self, waited: Duration) {
@@ -132,8 +134,19 @@ mod enabled {
         }
 
         #[inline]
-        fn with(&self, count: impl FnOnce(&Handles)) {
-            self.handles.with(|recorder| Handles::resolve(recorder, &self.name), |handles, _| count(handles));
+        fn with<T>(&self, count: impl FnOnce(&Handles) -> T) -> T {
+            self.handles.with(|recorder| Handles::resolve(recorder, &self.name), |handles, _| count(handles))
+        }
+    }
+
+    /// One who is counted as waiting, until it is dropped. It is so in the recorder of when it came, which may not be the
+    /// one in force any more.
+    #[derive(Debug)]
+    pub(crate) struct Queued(Gauge);
+
+    impl Drop for Queued {
+        fn drop(&mut self) {
+            self.0.decrement(1.0);
         }
     }
 
@@ -179,6 +192,10 @@ mod disabled {
         name: Box<str>,
     }
 
+    /// One who waits.
+    #[derive(Debug)]
+    pub(crate) struct Queued;
+
     impl Telemetry {
         pub(crate) fn new(name: &str, _recorder: &RecorderChoice) -> Self {
             Self { name: name.into() }
@@ -186,7 +203,9 @@ mod disabled {
 
         pub(crate) fn decided(&self, _outcome: Outcome) {}
 
-        pub(crate) fn queued(&self, _by: f64) {}
+        pub(crate) fn queued(&self) -> Queued {
+            Queued
+        }
 
         pub(crate) fn waited(&self, _waited: Duration) {}
 

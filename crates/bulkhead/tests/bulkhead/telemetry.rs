@@ -80,6 +80,28 @@ async fn obs_09_decisions_waits_and_overflows_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn obs_09_who_stops_waiting_is_taken_from_the_recorder_that_it_was_counted_in() {
+    let (before, after) = (DebuggingRecorder::new(), DebuggingRecorder::new());
+    let layer = BulkheadLayer::new(1).unwrap().with_queue(9, secs(5)).unwrap().with_clock(clock());
+    let mut harness = Harness::new(&layer);
+    let queued = |recorder: &DebuggingRecorder| {
+        series(&recorder.snapshotter()).get("bartizan_bulkhead_queued{name=bulkhead}").copied()
+    };
+    let (held, mut waits, leaves) = metrics::with_local_recorder(&before, || {
+        (harness.send(get("/")), harness.send(get("/")), harness.send(get("/")))
+    });
+    assert_eq!((queued(&before), queued(&after)), (Some(2.0), None));
+    metrics::with_local_recorder(&after, || {
+        drop(leaves);
+        drop(held);
+        assert!(waits.poll().is_pending());
+        assert_eq!(harness.calls().len(), 2, "it has its place now");
+    });
+    // A snapshot sets what it shows back to zero.
+    assert_eq!((queued(&before), queued(&after)), (Some(-2.0), None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn obs_09_a_limit_that_moves_is_told() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
