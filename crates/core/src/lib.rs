@@ -32,8 +32,10 @@ mod rejection;
 mod rejection_to_error;
 mod replace;
 mod request_head;
+mod resend;
 mod retry_after;
 mod scope;
+mod secret_name;
 #[cfg(feature = "metrics")]
 mod series;
 mod stack;
@@ -72,8 +74,10 @@ pub use self::{
     rejection::{ExtensionName, QuotaViolation, Rejection},
     rejection_to_error::{RejectionToError, RejectionToErrorFuture, RejectionToErrorLayer},
     request_head::RequestHead,
+    resend::ResendCount,
     retry_after::retry_after,
     scope::{Scoped, ScopedBody, served},
+    secret_name::is_secret_name,
     stack::{
         AddTo, After, Client, ClientLayer, Facts, IntoLayer, KnownIn, No, Server, ServerLayer, Yes, fact,
         phase,

@@ -14,7 +14,7 @@ mod telemetry;
 pub use self::{
     call::Call,
     client::{
-        ClientMetrics, ClientMetricsLayer, ClientResponseBody, ClientResponseFuture, ConfigError, Measured,
+        ClientMetrics, ClientMetricsLayer, ClientResponseBody, ClientResponseFuture, ConfigError,
         OutgoingCall,
     },
     layer::MetricsLayer,

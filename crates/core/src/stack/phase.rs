@@ -97,6 +97,29 @@ ladder! {
 pub mod client {
     use super::{After, Phase, Start};
 
+    /// A place where outgoing traffic is measured and traced: inside of the retries, or outside of them. Sealed.
+    ///
+    /// A retried HTTP request is several requests to its upstream; a gRPC call is one, whatever it took (OpenTelemetry's
+    /// semantic conventions for HTTP and RPC). So what follows both stands twice in a stack.
+    pub trait Measured: Phase + sealed::Sealed {
+        /// Whether gRPC calls are followed here, or else HTTP requests.
+        const GRPC: bool;
+    }
+
+    mod sealed {
+        pub trait Sealed {}
+        impl Sealed for super::Attempt {}
+        impl Sealed for super::RpcSpan {}
+    }
+
+    impl Measured for Attempt {
+        const GRPC: bool = false;
+    }
+
+    impl Measured for RpcSpan {
+        const GRPC: bool = true;
+    }
+
     ladder! {
         /// One span per logical gRPC call: outermost.
         RpcSpan = "rpc_span";

@@ -53,27 +53,6 @@ pub struct ClientMetricsLayer<P = phase::client::Attempt> {
     place: PhantomData<fn() -> P>,
 }
 
-/// A place in a client's stack where something is measured: inside of the retries, or outside of them. Sealed.
-pub trait Measured: phase::Phase + sealed::Sealed {
-    /// Whether gRPC calls are measured here, or else HTTP requests.
-    #[doc(hidden)]
-    const GRPC: bool;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for bartizan_core::phase::client::Attempt {}
-    impl Sealed for bartizan_core::phase::client::RpcSpan {}
-}
-
-impl Measured for phase::client::Attempt {
-    const GRPC: bool = false;
-}
-
-impl Measured for phase::client::RpcSpan {
-    const GRPC: bool = true;
-}
-
 /// What all services of a layer share.
 pub(super) struct Shared {
     pub(super) name: Cow<'static, str>,
@@ -146,7 +125,7 @@ impl<S, P> Layer<S> for ClientMetricsLayer<P> {
     }
 }
 
-impl<P: Measured> ClientLayer for ClientMetricsLayer<P> {
+impl<P: phase::client::Measured> ClientLayer for ClientMetricsLayer<P> {
     type Phase = P;
     type Needs = ();
     type Provides = ();

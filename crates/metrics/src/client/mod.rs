@@ -9,6 +9,6 @@ mod service;
 pub use self::{
     call::OutgoingCall,
     config::ConfigError,
-    layer::{ClientMetricsLayer, Measured},
+    layer::ClientMetricsLayer,
     service::{ClientMetrics, ClientResponseBody, ClientResponseFuture},
 };

@@ -5,15 +5,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use bartizan_core::{HeadSeen, ObservedBody, ObservedFuture, Protocol, observe};
+use bartizan_core::{HeadSeen, ObservedBody, ObservedFuture, Protocol, observe, phase::client::Measured};
 use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{
-    OutgoingCall,
-    layer::{Measured, Shared},
-};
+use super::{OutgoingCall, layer::Shared};
 
 /// Response future of [`ClientMetrics`].
 pub type ClientResponseFuture<F> = ObservedFuture<F, OutgoingCall>;
