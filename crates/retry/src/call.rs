@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bartizan_core::{Protocol, Rejection};
+use bartizan_core::{Protocol, Rejection, ResendCount};
 use http::{Extensions, Request, Response, response::Parts};
 
 use crate::{
@@ -327,6 +327,7 @@ impl<B, P: Policy> Call<B, P> {
         }
         let mut request = self.head.request(body);
         let progress = self.progress.get_or_insert_with(|| Progress::first(self.limits.start));
+        request.extensions_mut().insert(ResendCount::after(progress.sent));
         let before = progress.counted;
         let headers = request.headers_mut();
         if self.head.protocol().is_grpc() {

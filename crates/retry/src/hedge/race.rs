@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bartizan_core::ResendCount;
 use http::{Request, Response};
 
 use super::layer::Shared;
@@ -159,6 +160,7 @@ impl<B, P: Policy> Race<B, P> {
     /// The request of the next copy, which is sent now.
     pub(super) fn next_request(&mut self, body: ReplayBody<B>, paid: &mut Paid) -> Request<ReplayBody<B>> {
         let mut request = self.head.request(body);
+        request.extensions_mut().insert(ResendCount::after(self.sent));
         if self.head.protocol().is_grpc() {
             let headers = request.headers_mut();
             let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, self.sent.into());

@@ -1,16 +1,19 @@
 //! RT-09: a second copy where the first is slow.
 
 use std::{
+    convert::Infallible,
     io::{self, ErrorKind},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerLayer};
-use bartizan_core::{ClientLayer, Deadline, Fact, Reason, Rejection, RequestContext, phase::Phase};
+use bartizan_core::{
+    ClientLayer, Deadline, Fact, Reason, Rejection, RequestContext, ResendCount, phase::Phase,
+};
 use bartizan_retry::{Attempts, Budget, HedgeLayer, Idempotent, ReplayBody};
 use bartizan_testkit::{TestBody, TestError};
 use bytes::Bytes;
@@ -57,6 +60,18 @@ fn refused() -> Answer {
 
 fn ok_from(name: &'static str) -> Answer {
     status_with(200, &[("x-from", name)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn obs_04_a_copy_tells_how_many_were_sent_before() {
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let upstream = service_fn(|request: Request<ReplayBody<Full<Bytes>>>| {
+        counts.lock().unwrap().push(request.extensions().get::<ResendCount>().map(|count| count.get()));
+        std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()
+    });
+    let client = hedge().layer(upstream);
+    assert!(tokio::time::timeout(10 * SECOND, client.oneshot(get())).await.is_err());
+    assert_eq!(counts.lock().unwrap()[..2], [None, Some(1)]);
 }
 
 #[tokio::test(start_paused = true)]

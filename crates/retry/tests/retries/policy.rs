@@ -1,22 +1,25 @@
 //! What is retried: RT-01, RT-02, RT-03, RT-06, RT-12, RT-13, RT-14.
 
 use std::{
+    convert::Infallible,
     io::ErrorKind,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
-use bartizan_core::{ClientLayer, Reason, Rejection, RequestContext, phase::Phase};
+use bartizan_core::{ClientLayer, Reason, Rejection, RequestContext, ResendCount, phase::Phase};
 use bartizan_retry::{
     Again, Attempt, AttemptOutcome, Attempts, Backoff, Decision, Idempotent, InboundRetryLayer, Policy,
-    RetryLayer, RetryReason, StandardPolicy,
+    ReplayBody, RetryLayer, RetryReason, StandardPolicy,
 };
 use bartizan_testkit::TestBody;
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
+use tower::{Layer, ServiceExt, service_fn};
 
 use crate::support::{Answer, SECOND, Upstream, fail, get, grpc, post, response, status, status_with};
 
@@ -46,7 +49,7 @@ async fn rt_01_methods_that_may_be_repeated_are_and_others_are_not() {
         for answer in [status(503), fail(ErrorKind::ConnectionReset)] {
             let upstream = Upstream::new([answer]);
             let request = Request::builder().method(method).uri("http://a.example/");
-            let _ = upstream.send(&quick(), request.body(Full::<bytes::Bytes>::from("x")).unwrap()).await;
+            let _ = upstream.send(&quick(), request.body(Full::<Bytes>::from("x")).unwrap()).await;
             assert_eq!(upstream.called(), expected, "{method}");
         }
     }
@@ -181,6 +184,18 @@ async fn rt_13_the_last_response_or_error_is_returned_as_it_came() {
     let upstream = Upstream::new([]);
     let response = upstream.send(&quick(), get()).await.unwrap();
     assert!(response.extensions().get::<Attempts>().is_none(), "one attempt leaves no trace");
+}
+
+#[tokio::test(start_paused = true)]
+async fn obs_04_what_is_sent_again_tells_how_often_it_was() {
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let upstream = service_fn(|request: Request<ReplayBody<Full<Bytes>>>| {
+        counts.lock().unwrap().push(request.extensions().get::<ResendCount>().map(|count| count.get()));
+        async { Ok::<_, Infallible>(Response::builder().status(503).body(Full::<Bytes>::default()).unwrap()) }
+    });
+    let client = quick().layer(upstream);
+    assert_eq!(client.oneshot(get()).await.unwrap().status(), 503);
+    assert_eq!(*counts.lock().unwrap(), [None, Some(1), Some(2)]);
 }
 
 #[tokio::test(start_paused = true)]
