@@ -146,6 +146,9 @@
 //! 2. `traceparent` with the trace, its flags, and a new parent id for each request sent; `tracestate` as it came in.
 //! 3. Of `baggage` [what is allowed](PropagateLayer::with_baggage): by default nothing.
 //!
+//! With the feature `tracing`, [`ClientSpanLayer`] opens a span around each attempt of an HTTP request and each gRPC call, and
+//! what is sent is the id of that span.
+//!
 //! What the caller set by hand stays. A call that belongs to no request begins a workflow and a trace of its own. With
 //! [`LogicalCallLayer`] outside of retries, the attempts of one call share what they must.
 //!
@@ -173,7 +176,8 @@
 //! inside. It needs nothing and provides [`fact::Trace`](bartizan_core::fact::Trace).
 //!
 //! Around a client, [`LogicalCallLayer`]: phase `client::RpcSpan`, the outermost; [`PropagateLayer`]: phase
-//! `client::Attempt`, inside of retries. They need nothing and provide nothing.
+//! `client::Attempt`, inside of retries. [`ClientSpanLayer`] stands in both, directly outside of each. They need nothing and
+//! provide nothing.
 //!
 //! # Features
 //!
@@ -188,7 +192,7 @@
 //!   for code that takes it from there.
 //! - `tracing`: a debug event for each replaced id, target `bartizan::correlation_id`. The fields `request_id` and
 //!   `correlation_id` of the span that is open around `CorrelationIdLayer`, if it declares them. And the
-//!   [spans](#spans) of `TraceContextLayer`.
+//!   [spans](#spans) of `TraceContextLayer` and those of `ClientSpanLayer`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod compat;
@@ -201,6 +205,7 @@ mod names;
 mod propagate;
 mod service;
 mod source;
+mod span;
 mod telemetry;
 mod trace;
 
@@ -210,9 +215,13 @@ pub use self::{
     layer::CorrelationIdLayer,
     make::{MakeId, UuidV4, UuidV7},
     names::{CORRELATION_ID, REQUEST_ID},
-    propagate::{LogicalCall, LogicalCallLayer, Propagate, PropagateLayer},
+    propagate::{
+        ClientSpan, ClientSpanBody, ClientSpanFuture, ClientSpanLayer, ClientSpanRecord, LogicalCall,
+        LogicalCallLayer, Propagate, PropagateLayer,
+    },
     service::CorrelationIdService,
-    trace::{InSpan, SpanRecord, TraceBody, TraceContextLayer, TraceContextService, TraceFuture},
+    span::InSpan,
+    trace::{SpanRecord, TraceBody, TraceContextLayer, TraceContextService, TraceFuture},
 };
 
 #[cfg(doctest)]

@@ -1,11 +1,11 @@
 //! The bridge with the real SDK and tracing-opentelemetry on its far side.
 
 use bartizan_core::{RequestContext, SpanId, TraceContext, TraceId};
-use bartizan_correlation_id::TraceContextLayer;
+use bartizan_correlation_id::{ClientSpanLayer, PropagateLayer, TraceContextLayer};
 use bartizan_opentelemetry::{
     opentelemetry::{
         Context,
-        trace::{SpanContext, TraceContextExt, Tracer, TracerProvider},
+        trace::{SpanContext, SpanKind, TraceContextExt, Tracer, TracerProvider},
     },
     remote_parent, span_context, trace_context,
 };
@@ -114,4 +114,46 @@ async fn trc_01_and_trc_04_the_span_of_the_layer_belongs_to_the_callers_trace() 
     let [span] = &exporter.get_finished_spans().unwrap()[..] else { panic!("one span") };
     assert_eq!(span.span_context.trace_id().to_string(), "ab".repeat(16));
     assert_eq!(span.parent_span_id.to_string(), "cd".repeat(8));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn trc_04_and_obs_04_the_service_that_is_called_hangs_its_spans_under_the_one_that_is_exported() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let subscriber = tracing_subscriber::registry()
+        .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("test")));
+    let _guard = tracing::subscriber::set_default(subscriber);
+
+    let spans = ClientSpanLayer::new(tracing::Level::INFO)
+        .with_setup(|span, _| trace_context(span.context().span().span_context()));
+    let client = spans.layer(PropagateLayer::new().layer(tower::service_fn(
+        async |request: http::Request<String>| {
+            let sent = request.headers()["traceparent"].to_str().unwrap().to_owned();
+            Ok::<_, std::convert::Infallible>(http::Response::new(sent))
+        },
+    )));
+    let layer = TraceContextLayer::new().with_span(tracing::Level::INFO).with_span_setup(|span, trace| {
+        span.set_parent(remote_parent(trace)).expect("not begun yet");
+    });
+    let service = layer.layer(tower::service_fn(move |request: http::Request<String>| {
+        let mut call = http::Request::get("http://stock.internal/items").body(String::new()).unwrap();
+        call.extensions_mut().insert(RequestContext::get(request.extensions()).unwrap().clone());
+        client.clone().oneshot(call)
+    }));
+
+    let traceparent = format!("00-{}-{}-01", "ab".repeat(16), "cd".repeat(8));
+    let request = http::Request::get("/").header("traceparent", traceparent).body(String::new()).unwrap();
+    let body = service.oneshot(request).await.unwrap().into_body();
+    let sent = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+    provider.force_flush().unwrap();
+
+    let exported = exporter.get_finished_spans().unwrap();
+    let find =
+        |kind| exported.iter().find(|span| span.span_kind == kind).unwrap_or_else(|| panic!("{exported:?}"));
+    let (server, call) = (find(SpanKind::Server), find(SpanKind::Client));
+    assert_eq!(call.parent_span_id, server.span_context.span_id());
+    assert_eq!(call.span_context.trace_id().to_string(), "ab".repeat(16));
+    let expected = format!("00-{}-{}-01", "ab".repeat(16), call.span_context.span_id());
+    assert_eq!(sent, expected);
+    assert_eq!(call.name, "GET");
 }

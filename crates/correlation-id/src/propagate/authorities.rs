@@ -51,7 +51,7 @@ impl Authorities {
     }
 }
 
-fn default_port(scheme: &Scheme) -> Option<u16> {
+pub(super) fn default_port(scheme: &Scheme) -> Option<u16> {
     if *scheme == Scheme::HTTP {
         Some(80)
     } else if *scheme == Scheme::HTTPS {

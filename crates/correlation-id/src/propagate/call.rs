@@ -45,11 +45,17 @@ impl Mint {
 pub(super) struct Call {
     context: Option<RequestContext>,
     request_id: Option<RequestId>,
+    /// Made for the call, or the place of its span.
     trace: Option<TraceContext>,
     span: Option<SpanId>,
 }
 
 impl Call {
+    /// What these extensions already say of the call, else the call of whoever sends a request with them.
+    pub(super) fn within(extensions: &Extensions) -> Self {
+        extensions.get::<Self>().cloned().unwrap_or_else(|| Self::of(extensions))
+    }
+
     /// The call of whoever sends a request with these extensions; nothing is made for it.
     pub(super) fn of(extensions: &Extensions) -> Self {
         let own = RequestContext::get(extensions)
@@ -58,7 +64,13 @@ impl Call {
         Self { context: own.cloned().or_else(served), ..Self::default() }
     }
 
-    /// Makes what the request does not give, for all attempts. `span` is that of the call, if it has one.
+    /// Whether all attempts know what they must share.
+    pub(super) fn is_settled(&self) -> bool {
+        self.request_id().is_some() && self.trace().is_some()
+    }
+
+    /// Makes what the request does not give, for all attempts. `span` is that of the call, if it has one and nobody made one
+    /// before.
     pub(super) fn settle(&mut self, mint: &Mint, span: Option<SpanId>) {
         if self.request_id().is_none() {
             self.request_id = Some(mint.request_id());
@@ -66,7 +78,31 @@ impl Call {
         if self.trace().is_none() {
             self.trace = Some(mint.trace());
         }
-        self.span = span;
+        self.span = self.span.or(span);
+    }
+
+    /// A place of its own for what is sent, below that of whoever sends it.
+    #[cfg(feature = "tracing")]
+    pub(super) fn child(&self, mint: &Mint) -> TraceContext {
+        let Some(trace) = self.trace() else { return mint.trace() };
+        let place = TraceContext::new(trace.trace_id(), source::span_id(), trace.flags());
+        let place = match trace.state() {
+            Some(state) => place.with_state(state.clone()),
+            None => place,
+        };
+        // A trace that was made for the call has no span above.
+        let parent = if self.trace.is_none() { Some(trace.span_id()) } else { self.span };
+        match parent {
+            Some(parent) => place.with_parent(parent),
+            None => place,
+        }
+    }
+
+    /// It has this place in its trace, and sends it.
+    #[cfg(feature = "tracing")]
+    pub(super) fn place(&mut self, place: TraceContext) {
+        self.span = Some(place.span_id());
+        self.trace = Some(place);
     }
 
     pub(super) fn request_id(&self) -> Option<&RequestId> {
@@ -79,7 +115,7 @@ impl Call {
     }
 
     pub(super) fn trace(&self) -> Option<&TraceContext> {
-        self.context.as_ref().and_then(RequestContext::trace).or(self.trace.as_ref())
+        self.trace.as_ref().or_else(|| self.context.as_ref()?.trace())
     }
 
     pub(super) fn span(&self) -> Option<SpanId> {

@@ -139,8 +139,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         // One further out knows the whole call.
-        if request.extensions().get::<Call>().is_none() {
-            let mut call = Call::of(request.extensions());
+        if !request.extensions().get().is_some_and(Call::is_settled) {
+            let mut call = Call::within(request.extensions());
             let span = Protocol::of(&request).is_grpc().then(span_id);
             call.settle(&self.mint, span);
             request.extensions_mut().insert(call);

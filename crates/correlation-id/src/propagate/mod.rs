@@ -6,9 +6,11 @@ mod hop;
 mod layer;
 mod logical;
 mod service;
+mod span;
 
 pub use self::{
     layer::PropagateLayer,
     logical::{LogicalCall, LogicalCallLayer},
     service::Propagate,
+    span::{ClientSpan, ClientSpanBody, ClientSpanFuture, ClientSpanLayer, ClientSpanRecord},
 };

@@ -1,6 +1,5 @@
 //! W3C trace context, on the server.
 
-mod in_span;
 mod layer;
 mod member;
 mod parent;
@@ -11,7 +10,6 @@ mod state;
 
 pub(crate) use self::place::Sampling;
 pub use self::{
-    in_span::InSpan,
     layer::TraceContextLayer,
     service::{TraceBody, TraceContextService, TraceFuture},
     span::SpanRecord,

@@ -13,7 +13,8 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{InSpan, SpanRecord, layer::Settings};
+use super::{SpanRecord, layer::Settings};
+use crate::InSpan;
 
 /// Response future of [`TraceContextService`]: on, when there is a span.
 pub type TraceFuture<F> = OptionalFuture<InSpan<ObservedFuture<F, SpanRecord>>, F>;

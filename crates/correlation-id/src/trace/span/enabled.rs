@@ -3,18 +3,22 @@
 use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use bartizan_core::{
-    Classify, Ending, GrpcCode, MatchedRoute, MethodName, Outcome, RequestContext, ServerClassifier,
-    TraceContext, Verdict, excerpt, peer_addr,
+    Classify, Ending, GrpcCode, MatchedRoute, Outcome, RequestContext, ServerClassifier, TraceContext,
+    Verdict, excerpt, peer_addr,
 };
-use http::{HeaderMap, Method, Request, Version, header, uri::Authority};
-use percent_encoding::{CONTROLS, utf8_percent_encode};
+use http::{Request, header, uri::Authority};
 use tracing::{
     Level, Span,
     field::{Empty, display},
-    level_filters::LevelFilter,
 };
 
-use crate::TraceContextLayer;
+use crate::{
+    TraceContextLayer,
+    span::{
+        OpenSpan, is_wanted, span_at,
+        texts::{MAX_HOST, cut, hex, method, printable, server, version},
+    },
+};
 
 impl TraceContextLayer {
     /// Opens a `tracing` span of this level around each request, to the end of the response body. Default: none.
@@ -62,19 +66,13 @@ impl SpanSetting {
         &self,
         context: &RequestContext,
         request: &Request<B>,
-    ) -> Option<RequestSpan> {
-        let level = self.level?;
-        if level > LevelFilter::current() {
-            return None;
-        }
-        let span = open(level, context, request);
-        if span.is_disabled() {
-            return None;
-        }
+    ) -> Option<OpenSpan> {
+        let level = self.level.filter(|level| is_wanted(*level))?;
+        let span = OpenSpan::new(open(level, context, request))?;
         if let (Some(setup), Some(trace)) = (&self.setup, context.trace()) {
             setup(&span, trace);
         }
-        Some(RequestSpan(span))
+        Some(span)
     }
 }
 
@@ -84,49 +82,37 @@ impl fmt::Debug for SpanSetting {
     }
 }
 
-/// The span of one request.
-#[derive(Clone)]
-pub(in crate::trace) struct RequestSpan(Span);
-
-impl RequestSpan {
-    pub(in crate::trace) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
-        self.0.in_scope(run)
+/// Writes how a request ended; without an outcome, in a panic.
+pub(super) fn end(span: &OpenSpan, context: &RequestContext, outcome: Option<&Outcome>) {
+    if context.protocol().is_grpc() {
+        name_call(span, context, outcome);
     }
-
-    /// Writes how it ended; without an outcome, in a panic.
-    pub(super) fn end(&self, context: &RequestContext, outcome: Option<&Outcome>) {
-        let Self(span) = self;
-        if context.protocol().is_grpc() {
-            self.name_call(context, outcome);
-        }
-        if let Some(addr) = context.client_addr() {
-            span.record("client.address", display(addr.ip()));
-        }
-        if let Some(code) = outcome.and_then(|outcome| outcome.grpc) {
-            span.record("rpc.status_code", code.as_str());
-        } else if let Some(status) = outcome.and_then(|outcome| outcome.status) {
-            span.record("http.response.status_code", status.as_u16());
-        }
-        if outcome.is_none_or(|outcome| ServerClassifier.classify(outcome) == Verdict::Failure) {
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", error_type(outcome));
-        }
+    if let Some(addr) = context.client_addr() {
+        span.record("client.address", display(addr.ip()));
     }
+    if let Some(code) = outcome.and_then(|outcome| outcome.grpc) {
+        span.record("rpc.status_code", code.as_str());
+    } else if let Some(status) = outcome.and_then(|outcome| outcome.status) {
+        span.record("http.response.status_code", status.as_u16());
+    }
+    if outcome.is_none_or(|outcome| ServerClassifier.classify(outcome) == Verdict::Failure) {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", error_type(outcome));
+    }
+}
 
-    /// A gRPC path is whatever the caller wrote. It becomes a name when the answer proves that there is such a method.
-    fn name_call(&self, context: &RequestContext, outcome: Option<&Outcome>) {
-        let Self(span) = self;
-        match context.route().filter(|route| !route.is_other()) {
-            Some(route) if !route.is_claimed() || is_proof(outcome) => {
-                span.record("otel.name", route.as_str());
-                span.record("rpc.method", route.as_str());
-            }
-            claimed => {
-                span.record("otel.name", "grpc");
-                span.record("rpc.method", MatchedRoute::OTHER);
-                if let Some(claimed) = claimed {
-                    span.record("rpc.method_original", &*excerpt(claimed.as_str()));
-                }
+/// A gRPC path is whatever the caller wrote. It becomes a name when the answer proves that there is such a method.
+fn name_call(span: &Span, context: &RequestContext, outcome: Option<&Outcome>) {
+    match context.route().filter(|route| !route.is_other()) {
+        Some(route) if !route.is_claimed() || is_proof(outcome) => {
+            span.record("otel.name", route.as_str());
+            span.record("rpc.method", route.as_str());
+        }
+        claimed => {
+            span.record("otel.name", "grpc");
+            span.record("rpc.method", MatchedRoute::OTHER);
+            if let Some(claimed) = claimed {
+                span.record("rpc.method_original", &*excerpt(claimed.as_str()));
             }
         }
     }
@@ -164,50 +150,38 @@ fn open<B>(level: Level, context: &RequestContext, request: &Request<B>) -> Span
     let route = (!route.is_other() && !is_grpc).then(|| route.as_str());
     let (method, original) = method(request.method());
     let name = (!is_grpc).then(|| span_name(original.is_none().then_some(method), route));
-    let path = (!is_grpc).then(|| url_path(request.uri().path()));
+    let path = (!is_grpc).then(|| printable(request.uri().path(), MAX_PATH));
     let server = server(request);
     let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
 
-    macro_rules! open {
-        ($level:expr) => {
-            tracing::span!(
-                target: "bartizan::trace",
-                $level,
-                "request",
-                otel.name = name.as_deref(),
-                otel.kind = "server",
-                otel.status_code = Empty,
-                http.request.method = (!is_grpc).then_some(method),
-                http.request.method_original = original.as_deref(),
-                url.path = path.as_deref(),
-                url.scheme = (!is_grpc).then(|| request.uri().scheme_str().unwrap_or("http")),
-                http.route = route,
-                http.response.status_code = Empty,
-                rpc.system.name = is_grpc.then_some("grpc"),
-                rpc.method = Empty,
-                rpc.method_original = Empty,
-                rpc.status_code = Empty,
-                "error.type" = Empty,
-                server.address = server.as_ref().map(|server| cut(server.host(), MAX_HOST)),
-                server.port = server.as_ref().and_then(Authority::port_u16),
-                client.address = Empty,
-                network.peer.address = peer_addr(request.extensions()).as_ref().map(display::<&IpAddr>),
-                network.protocol.version = version(request.version()),
-                user_agent.original = agent.map(|agent| cut(agent, 256)),
-                trace_id = trace_id.as_ref().map(|id| hex(id)),
-                span_id = span_id.as_ref().map(|id| hex(id)),
-                request_id = context.request_id().map(|id| id.as_str()),
-                correlation_id = context.correlation_id().map(|id| id.as_str()),
-            )
-        };
-    }
-    match level {
-        Level::ERROR => open!(Level::ERROR),
-        Level::WARN => open!(Level::WARN),
-        Level::INFO => open!(Level::INFO),
-        Level::DEBUG => open!(Level::DEBUG),
-        Level::TRACE => open!(Level::TRACE),
-    }
+    span_at!(
+        level,
+        "request",
+        otel.name = name.as_deref(),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = (!is_grpc).then_some(method),
+        http.request.method_original = original.as_deref(),
+        url.path = path.as_deref(),
+        url.scheme = (!is_grpc).then(|| request.uri().scheme_str().unwrap_or("http")),
+        http.route = route,
+        http.response.status_code = Empty,
+        rpc.system.name = is_grpc.then_some("grpc"),
+        rpc.method = Empty,
+        rpc.method_original = Empty,
+        rpc.status_code = Empty,
+        "error.type" = Empty,
+        server.address = server.as_ref().map(|server| cut(server.host(), MAX_HOST)),
+        server.port = server.as_ref().and_then(Authority::port_u16),
+        client.address = Empty,
+        network.peer.address = peer_addr(request.extensions()).as_ref().map(display::<&IpAddr>),
+        network.protocol.version = version(request.version()),
+        user_agent.original = agent.map(|agent| cut(agent, 256)),
+        trace_id = trace_id.as_ref().map(|id| hex(id)),
+        span_id = span_id.as_ref().map(|id| hex(id)),
+        request_id = context.request_id().map(|id| id.as_str()),
+        correlation_id = context.correlation_id().map(|id| id.as_str()),
+    )
 }
 
 /// `{method} {http.route}`, never with the path; `HTTP` stands for a method that is none.
@@ -219,53 +193,13 @@ fn span_name(method: Option<&'static str>, route: Option<&str>) -> Cow<'static, 
     }
 }
 
-/// A standard method; for any other `_OTHER` and what the caller wrote.
-fn method(method: &Method) -> (&'static str, Option<Cow<'_, str>>) {
-    let known = MethodName::of(method);
-    let original = (known == MethodName::OTHER).then(|| excerpt(method.as_str()));
-    (known.as_str(), original)
-}
-
-/// What is no printable ASCII is percent-encoded: `http` lets any UTF-8 through, and so line ends of its own.
-fn url_path(path: &str) -> Cow<'_, str> {
-    utf8_percent_encode(cut(path, 1024), CONTROLS).into()
-}
-
-/// No name is longer (RFC 1035 section 2.3.4).
-const MAX_HOST: usize = 255;
-
-/// Whom the caller meant: as it says itself.
-fn server<B>(request: &Request<B>) -> Option<Authority> {
-    let from_host = |headers: &HeaderMap| Authority::try_from(headers.get(header::HOST)?.as_bytes()).ok();
-    request.uri().authority().cloned().or_else(|| from_host(request.headers()))
-}
-
-fn version(version: Version) -> Option<&'static str> {
-    match version {
-        Version::HTTP_09 => Some("0.9"),
-        Version::HTTP_10 => Some("1.0"),
-        Version::HTTP_11 => Some("1.1"),
-        Version::HTTP_2 => Some("2"),
-        Version::HTTP_3 => Some("3"),
-        _ => None,
-    }
-}
-
-fn hex(digits: &[u8]) -> &str {
-    str::from_utf8(digits).unwrap_or_default()
-}
-
-/// The first bytes of a text, as far as they are characters.
-fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
-    }
-    let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    &text[..end]
-}
+/// A longer path is cut.
+const MAX_PATH: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
 
     #[test]
@@ -279,11 +213,5 @@ mod tests {
         assert_eq!(name("GET", None), "GET");
         assert_eq!(name("BREW", None), "HTTP");
         assert_eq!(name("get", Some("/")), "HTTP /", "methods have a case");
-    }
-
-    #[test]
-    fn a_text_is_cut_between_characters() {
-        assert_eq!((cut("abc", 3), cut("abc", 2)), ("abc", "ab"));
-        assert_eq!(cut("aé", 2), "a");
     }
 }

@@ -10,21 +10,26 @@ use std::fmt;
 use bartizan_core::{Observer, Outcome, RequestContext};
 
 #[cfg(not(feature = "tracing"))]
-pub(super) use self::disabled::{RequestSpan, SpanSetting};
+pub(super) use self::disabled::SpanSetting;
+#[cfg(not(feature = "tracing"))]
+use self::disabled::end;
 #[cfg(feature = "tracing")]
-pub(super) use self::enabled::{RequestSpan, SpanSetting};
+pub(super) use self::enabled::SpanSetting;
+#[cfg(feature = "tracing")]
+use self::enabled::end;
+use crate::span::OpenSpan;
 
 /// What is written into the span of a request when it has ended.
 ///
 /// Named only because [`TraceFuture`](crate::TraceFuture) and [`TraceBody`](crate::TraceBody) hold one.
 pub struct SpanRecord {
-    span: RequestSpan,
+    span: OpenSpan,
     context: RequestContext,
     settled: bool,
 }
 
 impl SpanRecord {
-    pub(super) fn new(span: RequestSpan, context: RequestContext) -> Self {
+    pub(super) fn new(span: OpenSpan, context: RequestContext) -> Self {
         Self { span, context, settled: false }
     }
 }
@@ -32,7 +37,7 @@ impl SpanRecord {
 impl Observer for SpanRecord {
     fn on_end(mut self, outcome: Outcome) {
         self.settled = true;
-        self.span.end(&self.context, Some(&outcome));
+        end(&self.span, &self.context, Some(&outcome));
     }
 }
 
@@ -40,7 +45,7 @@ impl Drop for SpanRecord {
     fn drop(&mut self) {
         if !self.settled {
             // Never observed: the inner service panicked before it gave a future.
-            self.span.end(&self.context, None);
+            end(&self.span, &self.context, None);
         }
     }
 }

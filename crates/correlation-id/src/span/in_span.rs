@@ -10,7 +10,7 @@ use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::span::RequestSpan;
+use super::OpenSpan;
 
 pin_project! {
     /// A future or body that runs, and is dropped, within the span of a request.
@@ -18,7 +18,7 @@ pin_project! {
         // Taken out only when it is dropped, so that what it tells then is told within the span.
         #[pin]
         inner: Option<T>,
-        span: RequestSpan,
+        span: OpenSpan,
     }
 
     impl<T> PinnedDrop for InSpan<T> {
@@ -31,7 +31,7 @@ pin_project! {
 }
 
 impl<T> InSpan<T> {
-    pub(super) fn new(span: RequestSpan, inner: T) -> Self {
+    pub(crate) fn new(span: OpenSpan, inner: T) -> Self {
         Self { inner: Some(inner), span }
     }
 }

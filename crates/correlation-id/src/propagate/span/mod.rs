@@ -1,0 +1,21 @@
+//! The `tracing` span around each request that is sent, or each call.
+
+#[cfg(not(feature = "tracing"))]
+mod disabled;
+#[cfg(feature = "tracing")]
+mod enabled;
+mod layer;
+mod record;
+mod service;
+#[cfg(feature = "tracing")]
+mod url;
+
+#[cfg(not(feature = "tracing"))]
+use self::disabled::{Settings, SpanEnd};
+#[cfg(feature = "tracing")]
+use self::enabled::{Settings, SpanEnd};
+pub use self::{
+    layer::ClientSpanLayer,
+    record::ClientSpanRecord,
+    service::{ClientSpan, ClientSpanBody, ClientSpanFuture},
+};

@@ -1,0 +1,53 @@
+//! What is written into a span while its request is on its way.
+
+use std::fmt;
+
+use bartizan_core::{Observer, Outcome};
+use http::response::Parts;
+
+use super::SpanEnd;
+use crate::span::OpenSpan;
+
+/// What is written into the span of an outgoing request when it has ended.
+///
+/// Named only because [`ClientSpanFuture`](crate::ClientSpanFuture) and [`ClientSpanBody`](crate::ClientSpanBody) hold one.
+pub struct ClientSpanRecord {
+    span: OpenSpan,
+    settled: bool,
+}
+
+impl ClientSpanRecord {
+    pub(super) fn new(span: OpenSpan) -> Self {
+        Self { span, settled: false }
+    }
+}
+
+impl Observer for ClientSpanRecord {
+    fn wants_head(&self) -> bool {
+        true
+    }
+
+    fn on_head(&mut self, head: &mut Parts) {
+        SpanEnd::head(&self.span, head);
+    }
+
+    fn on_end(mut self, outcome: Outcome) {
+        self.settled = true;
+        SpanEnd::outcome(&self.span, Some(&outcome));
+    }
+}
+
+impl Drop for ClientSpanRecord {
+    fn drop(&mut self) {
+        if !self.settled {
+            // Never observed: the client panicked before it gave a future.
+            SpanEnd::outcome(&self.span, None);
+        }
+    }
+}
+
+impl fmt::Debug for ClientSpanRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientSpanRecord").finish_non_exhaustive()
+    }
+}
