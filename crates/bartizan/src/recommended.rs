@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error, fmt, time::Duration};
 use bartizan_bulkhead::{BulkheadHandle, BulkheadLayer};
 use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerHandle, CircuitBreakerLayer};
 use bartizan_core::{Client, Facts, OptionalLayer, phase::client};
-use bartizan_correlation_id::{LogicalCallLayer, PropagateLayer};
+use bartizan_correlation_id::{ClientSpanLayer, LogicalCallLayer, PropagateLayer};
 use bartizan_deadline::OutboundTimeoutLayer;
 use bartizan_metrics::ClientMetricsLayer;
 use bartizan_retry::RetryLayer;
@@ -27,19 +27,25 @@ pub type RecommendedLayers = Nested<
         Nested<
             PropagateLayer,
             Nested<
-                CircuitBreakerLayer,
+                OptionalLayer<ClientSpanLayer>,
                 Nested<
-                    OptionalLayer<BulkheadLayer>,
+                    CircuitBreakerLayer,
                     Nested<
-                        RetryLayer,
-                        Nested<
-                            OutboundTimeoutLayer,
-                            Nested<LogicalCallLayer, Nested<ClientMetricsLayer<client::RpcSpan>, Identity>>,
-                        >,
+                        OptionalLayer<BulkheadLayer>,
+                        Nested<RetryLayer, Nested<OutboundTimeoutLayer, RecommendedCallLayers>>,
                     >,
                 >,
             >,
         >,
+    >,
+>;
+
+/// Those of them that see a call as one, whatever it takes.
+type RecommendedCallLayers = Nested<
+    LogicalCallLayer,
+    Nested<
+        ClientMetricsLayer<client::RpcSpan>,
+        Nested<OptionalLayer<ClientSpanLayer<client::RpcSpan>>, Identity>,
     >,
 >;
 
@@ -107,13 +113,16 @@ impl Stack<Client> {
 
     /// The same with other settings.
     pub fn recommended_with(self, settings: Recommended) -> RecommendedStack {
-        let Recommended { metrics, total, retry, bulkhead, breaker, propagate, attempt, .. } = settings;
-        self.push(metrics.of_calls())
+        let Recommended { spans, metrics, total, retry, bulkhead, breaker, propagate, attempt, .. } =
+            settings;
+        self.push(spans.as_ref().map(ClientSpanLayer::of_calls))
+            .push(metrics.of_calls())
             .push(LogicalCallLayer::new())
             .push(total)
             .push(retry)
             .push(bulkhead)
             .push(breaker)
+            .push(spans)
             .push(propagate)
             .push(metrics)
             .push(attempt)
@@ -141,6 +150,7 @@ impl Stack<Client> {
 #[must_use]
 pub struct Recommended {
     name: Cow<'static, str>,
+    spans: Option<ClientSpanLayer>,
     metrics: ClientMetricsLayer,
     total: OutboundTimeoutLayer,
     retry: RetryLayer,
@@ -160,6 +170,7 @@ impl Recommended {
     pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, RecommendedError> {
         let name = name.into();
         Ok(Self {
+            spans: None,
             metrics: ClientMetricsLayer::new(name.clone())?,
             total: OutboundTimeoutLayer::total(TOTAL)?,
             retry: RetryLayer::new().with_name(name.clone())?,
@@ -227,6 +238,12 @@ impl Recommended {
         change: impl FnOnce(PropagateLayer) -> Result<PropagateLayer, bartizan_correlation_id::ConfigError>,
     ) -> Result<Self, RecommendedError> {
         Ok(Self { propagate: change(self.propagate)?, ..self })
+    }
+
+    /// Opens a `tracing` span around each attempt of an HTTP request and each gRPC call, and sends its id. Default: none. The
+    /// layer is made with the feature `tracing`.
+    pub fn with_spans(self, spans: ClientSpanLayer) -> Self {
+        Self { spans: Some(spans), ..self }
     }
 
     /// The breakers of the stack, to be shown and forced.
