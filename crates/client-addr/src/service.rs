@@ -73,6 +73,9 @@ impl Settings {
             }
         };
         if let Some(origin) = origin {
+            if let Some(scheme) = origin.scheme() {
+                context.set_forwarded_scheme(scheme);
+            }
             request.extensions_mut().insert::<ForwardedOrigin>(origin);
         }
         if let Some(addr) = addr {

@@ -69,7 +69,8 @@ impl TrustedProxies {
     }
 
     /// Believes the proxies about the scheme and host that the caller used, too: requests get a
-    /// [`ForwardedOrigin`](crate::ForwardedOrigin) among their extensions where a proxy told one. Default: no.
+    /// [`ForwardedOrigin`](crate::ForwardedOrigin) among their extensions where a proxy told one, and spans the
+    /// scheme as their `url.scheme`. Default: no.
     ///
     /// Only right where the proxies set or remove these fields: many pass on what the caller wrote.
     pub fn with_origin(mut self) -> Self {

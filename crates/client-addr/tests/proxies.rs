@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr};
 use bartizan_client_addr::{ClientAddrLayer, ForwardedHeader, ForwardedOrigin, MissingAddr, TrustedProxies};
 use bartizan_core::{Fact, RequestContext, insert_peer_addr};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, uri::Scheme};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt};
 
@@ -36,6 +36,7 @@ struct Seen {
     key: Option<String>,
     source: Option<Fact>,
     origin: Option<ForwardedOrigin>,
+    scheme: Option<Scheme>,
 }
 
 async fn send(layer: &ClientAddrLayer, mut request: Request<()>) -> (StatusCode, Option<Seen>) {
@@ -52,6 +53,7 @@ async fn send(layer: &ClientAddrLayer, mut request: Request<()>) -> (StatusCode,
             key: context.client_addr().map(|addr| addr.key().to_string()),
             source,
             origin: request.extensions().get().cloned(),
+            scheme: context.forwarded_scheme(),
         };
         let mut response = Response::new(Full::<Bytes>::default());
         response.extensions_mut().insert(seen);
@@ -118,14 +120,17 @@ async fn cli_05_the_origin_is_told_under_the_same_trust_and_where_it_was_asked_f
         ("x-forwarded-host", "api.example.com"),
     ];
     let asked = ClientAddrLayer::behind(proxies().with_origin(), ForwardedHeader::XForwardedFor);
-    let origin = seen(&asked, request(Some("10.0.0.1"), &headers)).await.origin.expect("told");
+    let told = seen(&asked, request(Some("10.0.0.1"), &headers)).await;
+    let origin = told.origin.expect("told");
+    assert_eq!(told.scheme, Some(Scheme::HTTPS), "for those who have the context alone");
     assert_eq!(origin.scheme().map(|scheme| scheme.as_str()), Some("https"));
     assert_eq!(origin.host().map(|host| host.as_str()), Some("api.example.com"));
 
     for (layer, peer) in
         [(&asked, "203.0.113.9"), (&behind(), "10.0.0.1"), (&ClientAddrLayer::peer(), "10.0.0.1")]
     {
-        assert_eq!(seen(layer, request(Some(peer), &headers)).await.origin, None, "{peer}");
+        let untold = seen(layer, request(Some(peer), &headers)).await;
+        assert_eq!((untold.origin, untold.scheme), (None, None), "{peer}");
     }
 }
 

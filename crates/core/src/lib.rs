@@ -45,7 +45,7 @@ mod violation;
 pub use self::{
     body::ResponseBody,
     clock::{Clock, ManualClock, TimeSource},
-    connect::{insert_peer_addr, peer_addr},
+    connect::{insert_peer_addr, peer_addr, peer_port},
     context::{
         Baggage, BaggageError, BaggageMember, ClientAddr, CorrelationId, Deadline, IdError, MatchedRoute,
         NoteOwner, Principal, PrincipalBuilder, PrincipalKind, RequestContext, RequestId, SpanId,

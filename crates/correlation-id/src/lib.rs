@@ -111,10 +111,10 @@
 //! [`with_span_setup`](TraceContextLayer::with_span_setup), or it exports a trace of its own for each request:
 //!
 //! - always: `otel.kind`, `trace_id`, `span_id`, `request_id`, `correlation_id`, and `server.address`, `server.port`,
-//!   `client.address`, `network.peer.address`, `network.protocol.version`, `user_agent.original` as far as they are
-//!   known. `client.address` is what `ClientAddrLayer` found out.
+//!   `client.address`, `network.peer.address`, `network.peer.port`, `network.protocol.version`, `user_agent.original`
+//!   as far as they are known. `client.address` is what `ClientAddrLayer` found out.
 //! - HTTP: `otel.name` is `{method} {http.route}`, and without a route the method alone, never with the path.
-//!   `http.request.method`, `url.path`, `url.scheme`, `http.route`; at the end `http.response.status_code`.
+//!   `http.request.method`, `url.path`, `http.route`; at the end `http.response.status_code` and `url.scheme`.
 //! - gRPC: `rpc.system.name`; at the end `rpc.status_code`, from the trailers, `rpc.method` and `otel.name`. They tell
 //!   the method only if the answer proves that there is one of this name. What a caller made up, and a call that was
 //!   refused before its method, is `_OTHER` and `grpc`, beside `rpc.method_original`.
@@ -166,8 +166,9 @@
 //!   one to record.
 //! - A span knows its route only where the router has matched already: add the stack with axum's `Router::layer`.
 //! - `url.path`, `user_agent.original` and `server.address` are the caller's texts, cut to 1024, 256 and 255 bytes; what
-//!   is no printable ASCII in the path is percent-encoded. `url.scheme` is what the request says, and over HTTP/1.1,
-//!   where it says nothing, `http`. The query is not in the span.
+//!   is no printable ASCII in the path is percent-encoded. `url.scheme` is what a trusted proxy told, where
+//!   `ClientAddrLayer` asks one for the origin; else what the request says, and over HTTP/1.1, where it says nothing,
+//!   `http`. The query is not in the span.
 //!
 //! # In a stack
 //!

@@ -6,6 +6,7 @@ mod support;
 use std::{
     convert::Infallible,
     future::Future,
+    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -18,7 +19,7 @@ use bartizan_core::{
 use bartizan_correlation_id::{CorrelationIdLayer, TraceContextLayer};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, Method, Request, Response, Version};
+use http::{HeaderMap, Method, Request, Response, Version, uri::Scheme};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use support::{
@@ -134,6 +135,43 @@ fn obs_02_a_server_span_has_the_attributes_it_must_have() {
         ("server.port", None),
         ("network.protocol.version", Some("2")),
     ]);
+}
+
+#[test]
+fn obs_02_the_scheme_is_the_callers_where_a_trusted_proxy_told_it() {
+    for (uri, told, scheme) in [
+        ("/", Some(Scheme::HTTPS), "https"),
+        ("https://shop.example/", Some(Scheme::HTTP), "http"),
+        ("https://shop.example/", None, "https"),
+        ("/", None, "http"),
+    ] {
+        let request = Request::get(uri).body(()).unwrap();
+        let fields = span_of(request, |request| {
+            if let Some(told) = &told {
+                RequestContext::get(request.extensions()).unwrap().set_forwarded_scheme(told);
+            }
+            ok(request)
+        });
+        fields.expect(&[("url.scheme", Some(scheme))]);
+    }
+    span_of(grpc("/a.B/C"), |request| {
+        RequestContext::get(request.extensions()).unwrap().set_forwarded_scheme(&Scheme::HTTPS);
+        answer_grpc("0")
+    })
+    .expect(&[("url.scheme", None)]);
+}
+
+#[test]
+fn obs_02_the_port_of_the_peer_is_told_where_it_is_known() {
+    let peer: SocketAddr = "10.0.0.9:40123".parse().unwrap();
+    let mut request = Request::new(());
+    request.extensions_mut().insert(peer);
+    span_of(request, ok)
+        .expect(&[("network.peer.address", Some("10.0.0.9")), ("network.peer.port", Some("40123"))]);
+    let mut request = Request::new(());
+    insert_peer_addr(request.extensions_mut(), peer.ip());
+    request.extensions_mut().insert(SocketAddr::from(([203, 0, 113, 1], 1)));
+    span_of(request, ok).expect(&[("network.peer.address", Some("10.0.0.9")), ("network.peer.port", None)]);
 }
 
 #[test]

@@ -18,13 +18,13 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
+            AtomicBool, AtomicU8, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
         },
     },
 };
 
-use http::{Extensions, Method, Request, Version};
+use http::{Extensions, Method, Request, Version, uri::Scheme};
 use triomphe::Arc;
 
 use self::set_once::SetOnce;
@@ -63,7 +63,8 @@ struct Inner {
     protocol: Protocol,
     head: bool,
     http1: bool,
-    retry: AtomicBool,
+    /// [`RETRY`], [`HTTP`] and [`HTTPS`].
+    marks: AtomicU8,
     request_id: SetOnce<RequestId>,
     correlation_id: SetOnce<CorrelationId>,
     trace: SetOnce<TraceContext>,
@@ -85,6 +86,12 @@ struct Inner {
     event: RequestEvent,
 }
 
+/// The caller has attempted this call before.
+const RETRY: u8 = 1;
+/// The caller used this scheme, as a trusted proxy tells.
+const HTTP: u8 = 2;
+const HTTPS: u8 = 4;
+
 impl Inner {
     /// Drops all that was set: but for what each request sets, it is as good as new.
     fn clear(&mut self) {
@@ -93,7 +100,7 @@ impl Inner {
             protocol: _,
             head: _,
             http1: _,
-            retry,
+            marks,
             request_id,
             correlation_id,
             trace,
@@ -118,7 +125,7 @@ impl Inner {
         client_addr.clear();
         route.clear();
         claimed.clear();
-        *retry.get_mut() = false;
+        *marks.get_mut() = 0;
         *unrouted.get_mut() = false;
         if mem::take(is_bounded.get_mut()) {
             *deadline.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
@@ -148,7 +155,8 @@ impl RequestContext {
         head.http1 = request.version() <= Version::HTTP_11;
         if head.protocol.is_grpc() {
             let previous = request.headers().get("grpc-previous-rpc-attempts");
-            head.retry = previous.is_some_and(|attempts| attempts != "0").into();
+            let is_retry = previous.is_some_and(|attempts| attempts != "0");
+            head.marks = AtomicU8::new(if is_retry { RETRY } else { 0 });
         }
         head.arrived = Clock::system().nanos();
         let context = Self(inner);
@@ -186,12 +194,12 @@ impl RequestContext {
     /// Whether the caller has attempted this call before, as gRPC's `grpc-previous-rpc-attempts` says or a layer noted.
     /// Calls made for such a request are not to be retried: the attempts of each service would multiply.
     pub fn is_retry(&self) -> bool {
-        self.0.retry.load(Relaxed)
+        self.0.marks.load(Relaxed) & RETRY != 0
     }
 
     /// Notes that the caller has attempted this call before.
     pub fn set_retry(&self) {
-        self.0.retry.store(true, Relaxed);
+        self.0.marks.fetch_or(RETRY, Relaxed);
     }
 
     /// What a refusal needs to know, with the ids set so far.
@@ -265,6 +273,24 @@ impl RequestContext {
     /// Sets where the request came from; false if it was set before.
     pub fn set_client_addr(&self, addr: ClientAddr) -> bool {
         self.0.client_addr.set(addr)
+    }
+
+    /// The scheme that the caller used, if a trusted proxy told one: `http` or `https`.
+    pub fn forwarded_scheme(&self) -> Option<Scheme> {
+        match self.0.marks.load(Relaxed) & (HTTP | HTTPS) {
+            HTTP => Some(Scheme::HTTP),
+            HTTPS => Some(Scheme::HTTPS),
+            _ => None,
+        }
+    }
+
+    /// Sets the scheme that the caller used, as a trusted proxy tells it; false if it was set before, or is neither
+    /// `http` nor `https`.
+    pub fn set_forwarded_scheme(&self, scheme: &Scheme) -> bool {
+        let mark = if *scheme == Scheme::HTTPS { HTTPS } else { HTTP };
+        let unset = |marks: u8| (marks & (HTTP | HTTPS) == 0).then_some(marks | mark);
+        (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+            && self.0.marks.fetch_update(Relaxed, Relaxed, unset).is_ok()
     }
 
     /// The route template or gRPC method, if a layer that could see it noted it.

@@ -30,6 +30,7 @@ fn nothing_of_a_request_is_left_in_the_memory_that_the_next_one_takes_over() {
     assert!(context.set_route(MatchedRoute::template(template.clone())));
     context.0.unrouted.store(true, Relaxed);
     context.set_retry();
+    assert!(context.set_forwarded_scheme(&Scheme::HTTPS));
     context.tighten_deadline(Deadline::at(Clock::system().now()));
     assert!(context.finished(&Clock::system()) > 0);
     context.event().enable();
@@ -46,6 +47,7 @@ fn nothing_of_a_request_is_left_in_the_memory_that_the_next_one_takes_over() {
     assert_eq!((next.request_id(), next.correlation_id(), next.trace()), (None, None, None));
     assert!(next.baggage().is_none() && next.principal().is_none() && next.client_addr().is_none());
     assert!(next.route().is_none() && next.route_name() == "_OTHER" && !next.is_retry());
+    assert_eq!(next.forwarded_scheme(), None);
     assert_eq!((next.deadline(), next.protocol()), (None, Protocol::Http));
     assert_eq!(next.0.finished.load(Relaxed), 0);
     assert!(!next.event().is_enabled() && next.event().read(<[_]>::is_empty));
@@ -127,6 +129,18 @@ fn rt_12_a_call_that_was_attempted_before_is_known_as_a_retry() {
     let noted = context("application/json", None);
     noted.set_retry();
     assert!(noted.is_retry());
+}
+
+#[test]
+fn cli_05_the_scheme_of_the_caller_is_set_once_and_is_one_of_two() {
+    let context = RequestContext::of(&mut Request::new(()));
+    assert!(!context.set_forwarded_scheme(&"ftp".parse().unwrap()));
+    assert_eq!(context.forwarded_scheme(), None);
+    assert!(context.set_forwarded_scheme(&Scheme::HTTP) && !context.set_forwarded_scheme(&Scheme::HTTPS));
+    assert_eq!(context.forwarded_scheme(), Some(Scheme::HTTP));
+    assert!(!context.is_retry());
+    context.set_retry();
+    assert_eq!((context.is_retry(), context.forwarded_scheme()), (true, Some(Scheme::HTTP)));
 }
 
 #[test]

@@ -62,7 +62,7 @@ where
             Some(span) => {
                 let (protocol, head) = (context.protocol(), context.is_head());
                 // Made before the inner service is called, so that one that panics in `call` is recorded too.
-                let record = SpanRecord::new(span.clone(), context);
+                let record = SpanRecord::new(span.clone(), context, request.uri().scheme().cloned());
                 let inner = span.enter(|| self.inner.call(request));
                 OptionalFuture::On { future: InSpan::new(span, observe(inner, protocol, head, record)) }
             }

@@ -1,7 +1,7 @@
 //! Without the feature `tracing` there is never a span.
 
 use bartizan_core::{Outcome, RequestContext};
-use http::Request;
+use http::{Request, uri::Scheme};
 
 use crate::span::OpenSpan;
 
@@ -14,6 +14,6 @@ impl SpanSetting {
     }
 }
 
-pub(super) fn end(span: &OpenSpan, _: &RequestContext, _: Option<&Outcome>) {
+pub(super) fn end(span: &OpenSpan, _: &RequestContext, _: Option<&Scheme>, _: Option<&Outcome>) {
     span.unreachable()
 }

@@ -4,9 +4,12 @@ use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use bartizan_core::{
     Classify, Ending, GrpcCode, MatchedRoute, Outcome, RequestContext, ServerClassifier, TraceContext,
-    Verdict, excerpt, peer_addr,
+    Verdict, excerpt, peer_addr, peer_port,
 };
-use http::{Request, header, uri::Authority};
+use http::{
+    Request, header,
+    uri::{Authority, Scheme},
+};
 use tracing::{
     Level, Span,
     field::{Empty, display},
@@ -83,9 +86,18 @@ impl fmt::Debug for SpanSetting {
 }
 
 /// Writes how a request ended; without an outcome, in a panic.
-pub(super) fn end(span: &OpenSpan, context: &RequestContext, outcome: Option<&Outcome>) {
+pub(super) fn end(
+    span: &OpenSpan,
+    context: &RequestContext,
+    own: Option<&Scheme>,
+    outcome: Option<&Outcome>,
+) {
     if context.protocol().is_grpc() {
         name_call(span, context, outcome);
+    } else {
+        // A proxy's word is heard further in than the span begins.
+        let told = context.forwarded_scheme();
+        span.record("url.scheme", told.as_ref().or(own).map_or("http", Scheme::as_str));
     }
     if let Some(addr) = context.client_addr() {
         span.record("client.address", display(addr.ip()));
@@ -163,7 +175,7 @@ fn open<B>(level: Level, context: &RequestContext, request: &Request<B>) -> Span
         http.request.method = (!is_grpc).then_some(method),
         http.request.method_original = original.as_deref(),
         url.path = path.as_deref(),
-        url.scheme = (!is_grpc).then(|| request.uri().scheme_str().unwrap_or("http")),
+        url.scheme = Empty,
         http.route = route,
         http.response.status_code = Empty,
         rpc.system.name = is_grpc.then_some("grpc"),
@@ -175,6 +187,7 @@ fn open<B>(level: Level, context: &RequestContext, request: &Request<B>) -> Span
         server.port = server.as_ref().and_then(Authority::port_u16),
         client.address = Empty,
         network.peer.address = peer_addr(request.extensions()).as_ref().map(display::<&IpAddr>),
+        network.peer.port = peer_port(request.extensions()),
         network.protocol.version = version(request.version()),
         user_agent.original = agent.map(|agent| cut(agent, 256)),
         trace_id = trace_id.as_ref().map(|id| hex(id)),

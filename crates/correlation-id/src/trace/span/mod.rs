@@ -8,6 +8,7 @@ mod enabled;
 use std::fmt;
 
 use bartizan_core::{Observer, Outcome, RequestContext};
+use http::uri::Scheme;
 
 #[cfg(not(feature = "tracing"))]
 pub(super) use self::disabled::SpanSetting;
@@ -25,19 +26,21 @@ use crate::span::OpenSpan;
 pub struct SpanRecord {
     span: OpenSpan,
     context: RequestContext,
+    /// What the request itself says.
+    scheme: Option<Scheme>,
     settled: bool,
 }
 
 impl SpanRecord {
-    pub(super) fn new(span: OpenSpan, context: RequestContext) -> Self {
-        Self { span, context, settled: false }
+    pub(super) fn new(span: OpenSpan, context: RequestContext, scheme: Option<Scheme>) -> Self {
+        Self { span, context, scheme, settled: false }
     }
 }
 
 impl Observer for SpanRecord {
     fn on_end(mut self, outcome: Outcome) {
         self.settled = true;
-        end(&self.span, &self.context, Some(&outcome));
+        end(&self.span, &self.context, self.scheme.as_ref(), Some(&outcome));
     }
 }
 
@@ -45,7 +48,7 @@ impl Drop for SpanRecord {
     fn drop(&mut self) {
         if !self.settled {
             // Never observed: the inner service panicked before it gave a future.
-            end(&self.span, &self.context, None);
+            end(&self.span, &self.context, self.scheme.as_ref(), None);
         }
     }
 }
