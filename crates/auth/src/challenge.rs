@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use http::{Extensions, HeaderValue, StatusCode, header, response::Parts};
+pub(crate) use bartizan_core::Challenges;
+use http::{HeaderValue, StatusCode, header, response::Parts};
 
 use crate::{ConfigError, error::Part};
 
@@ -32,23 +33,6 @@ pub(crate) fn quoted(part: Part, field: &'static str, text: &str) -> Result<Stri
     }
     quoted.push('"');
     Ok(quoted)
-}
-
-/// What the authentication layers ask for that let a request pass without a principal, for the layer that then
-/// refuses it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Challenges(Vec<HeaderValue>);
-
-impl Challenges {
-    /// Leaves `challenge` in a request.
-    pub(crate) fn leave(extensions: &mut Extensions, challenge: &HeaderValue) {
-        extensions.get_or_insert_default::<Self>().0.push(challenge.clone());
-    }
-
-    /// The challenges left in a request.
-    pub(crate) fn of(extensions: &Extensions) -> &[HeaderValue] {
-        extensions.get::<Self>().map_or(&[], |challenges| &challenges.0)
-    }
 }
 
 /// What a layer asks with, at hand where a response comes back from further in.

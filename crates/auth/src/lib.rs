@@ -311,7 +311,7 @@
 //! - `https-client`: `HttpsClient`, which fetches keys and tokens unless another client is given. TLS by rustls with
 //!   aws-lc-rs, whatever verifies tokens.
 //! - `axum`: routes are those of axum's routers, and the parameters of a nested router's prefix are known to conditions
-//!   and policies.
+//!   and policies; `TokenClaims` is an argument of handlers.
 //! - `metrics`: counts through the `metrics` facade.
 //! - `tracing`: emits events.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -323,6 +323,8 @@ mod bearer;
 mod challenge;
 mod credential;
 mod error;
+#[cfg(feature = "axum")]
+mod extract;
 mod failure;
 mod future;
 mod held;

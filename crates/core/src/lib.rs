@@ -4,11 +4,14 @@
 mod authority;
 mod body;
 mod catch;
+mod challenges;
 mod clock;
 mod connect;
 mod context;
 mod event;
 mod excerpt;
+#[cfg(feature = "axum")]
+mod extract;
 mod face;
 mod fault;
 mod future;
@@ -44,6 +47,7 @@ mod violation;
 
 pub use self::{
     body::ResponseBody,
+    challenges::Challenges,
     clock::{Clock, ManualClock, TimeSource},
     connect::{insert_peer_addr, peer_addr, peer_port},
     context::{

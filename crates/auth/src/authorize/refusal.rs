@@ -66,17 +66,10 @@ pub(crate) fn unavailable() -> Rejection {
 
 /// The challenges of the authentication layers that let the request pass without a principal.
 fn unauthenticated(extensions: &Extensions) -> Rejection {
-    match Challenges::of(extensions) {
-        [] => {
-            NO_AUTHENTICATION.report();
-            Rejection::unauthenticated(challenge::DEFAULT)
-        }
-        challenges => {
-            challenges.iter().fold(Rejection::new(Reason::Unauthenticated), |rejection, challenge| {
-                rejection.with_header(header::WWW_AUTHENTICATE, challenge.clone())
-            })
-        }
-    }
+    Challenges::refusal(extensions).unwrap_or_else(|| {
+        NO_AUTHENTICATION.report();
+        Rejection::unauthenticated(challenge::DEFAULT)
+    })
 }
 
 fn forbidden(require: Option<&Require>, access: Option<&Access<'_>>) -> Rejection {

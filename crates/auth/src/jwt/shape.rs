@@ -11,7 +11,7 @@ use super::{bearer::Scheme, token::Claims};
 /// The claims of an accepted token, in the service's own type: what a layer
 /// [with claims](crate::JwtLayer::with_claims) puts into the request's extensions.
 ///
-/// Cheap to clone; reads as the type itself.
+/// Cheap to clone; reads as the type itself. With the feature `axum` a handler takes it as an argument.
 pub struct TokenClaims<T>(Arc<T>);
 
 impl<T> Clone for TokenClaims<T> {

@@ -44,7 +44,7 @@ use crate::{Clock, Face, Protocol, RequestEvent};
 ///
 /// It is one `Arc` in the request's extensions, inserted by the first layer that needs it. Each field is set
 /// once, by the layer whose business it is, and read by all others; clones see the same fields. A handler takes
-/// it from the request's extensions.
+/// it from the request's extensions, or as an argument of axum's (feature `axum`).
 ///
 /// ```
 /// use bartizan_core::{Principal, RequestContext};
