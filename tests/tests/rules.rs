@@ -1,4 +1,5 @@
-//! Every rule that a test cites by its name is written down in `docs/rules.md`.
+//! Every rule that a test cites by its name is written down in `docs/rules.md`, and every rule written down there is cited
+//! by a test.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,23 +13,69 @@ const FAMILIES: [&str; 28] = [
     "lay", "log", "obs", "pop", "rl", "rt", "sec", "sf", "trc", "trf", "upl", "val", "ver",
 ];
 
+/// The rules that no test cites, and why. One that a test does cite, or that is no rule, has no place here.
+const WITHOUT_A_TEST: [(&str, &[&str]); 7] = [
+    ("no layer writes an audit trail", &["AUD-01", "AUD-02"]),
+    (
+        "no layer stores results by idempotency key",
+        &["IDM-01", "IDM-02", "IDM-03", "IDM-04", "IDM-05", "IDM-06", "IDM-07", "IDM-08"],
+    ),
+    (
+        "no layer caches responses",
+        &[
+            "CCH-01", "CCH-02", "CCH-03", "CCH-04", "CCH-05", "CCH-06", "CCH-07", "CCH-08", "CCH-09",
+            "CCH-10", "CCH-11", "CCH-12",
+        ],
+    ),
+    (
+        "no layer takes requests to be done later, or publishes events",
+        &["ASY-01", "ASY-02", "ASY-03", "ASY-04", "EVT-01", "EVT-02", "EVT-03"],
+    ),
+    ("no layer changes bodies, or selects versions", &["TRF-01", "VER-01", "VER-02", "VER-03", "VER-04"]),
+    (
+        "security headers and CORS are foreign layers, which keep their places in a stack (LAY-08)",
+        &["SEC-01", "SEC-02", "SEC-03", "SEC-04"],
+    ),
+    (
+        "structured fields are read and written by the crate `sfv`, or are few and fixed (RL-02, RL-03, RL-07)",
+        &["SF-01", "SF-02"],
+    ),
+];
+
+#[test]
+fn every_rule_is_cited_by_a_test_or_said_to_have_none() {
+    let rules = rules_of(&read(&root().join("docs/rules.md")));
+    let cited: BTreeSet<_> = rust_files(root())
+        .iter()
+        .flat_map(|file| citations_in(&read(file)).into_values().flatten())
+        .collect();
+    let excepted: BTreeSet<_> =
+        WITHOUT_A_TEST.iter().flat_map(|(_, ids)| ids.iter().map(ToString::to_string)).collect();
+    let lines = |ids: Vec<&String>| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join("\n");
+
+    let unproven = lines(rules.iter().filter(|id| !cited.contains(*id) && !excepted.contains(*id)).collect());
+    assert!(unproven.is_empty(), "no test has these rules in its name:\n{unproven}");
+    let proven = lines(excepted.iter().filter(|id| cited.contains(*id)).collect());
+    assert!(proven.is_empty(), "said to have no test, and have one:\n{proven}");
+    let unknown = lines(excepted.iter().filter(|id| !rules.contains(*id)).collect());
+    assert!(unknown.is_empty(), "said to have no test, and are no rules:\n{unknown}");
+}
+
 #[test]
 fn every_rule_that_a_test_cites_is_written_down() {
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace");
-    let rules = rules_of(&read(&root.join("docs/rules.md")));
+    let rules = rules_of(&read(&root().join("docs/rules.md")));
     assert!(rules.len() >= 200, "docs/rules.md holds {} rules: has its format changed?", rules.len());
 
     let mut cited = 0;
     let mut unknown = Vec::new();
-    for file in rust_files(root) {
+    for file in rust_files(root()) {
         let citations = citations_in(&read(&file));
         cited += citations.len();
         for (function, ids) in citations {
             for id in ids.iter().filter(|id| !rules.contains(*id)) {
                 unknown.push(format!(
                     "{}: `{function}` cites {id}",
-                    file.strip_prefix(root).unwrap_or(&file).display()
+                    file.strip_prefix(root()).unwrap_or(&file).display()
                 ));
             }
         }
@@ -39,9 +86,7 @@ fn every_rule_that_a_test_cites_is_written_down() {
 
 #[test]
 fn the_families_are_those_of_the_rules() {
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace");
-    let rules = rules_of(&read(&root.join("docs/rules.md")));
+    let rules = rules_of(&read(&root().join("docs/rules.md")));
     let written: BTreeSet<_> = rules
         .iter()
         .filter_map(|id| id.split_once('-'))
@@ -81,6 +126,10 @@ fn the_finder_reads_rules_by_their_mark() {
     let rules =
         rules_of("- ERR-01 M Body is\n- ERR-02 maybe\n- Map: API1\nsee ERR-03 P\n- RL-10 P Fail open.\n");
     assert_eq!(rules, BTreeSet::from(["ERR-01".to_owned(), "RL-10".to_owned()]));
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the workspace")
 }
 
 /// The IDs of all rules of the text: a list item that starts with an ID and a mark.

@@ -175,6 +175,21 @@ fn obs_02_the_port_of_the_peer_is_told_where_it_is_known() {
 }
 
 #[test]
+fn obs_08_no_header_but_the_user_agent_and_no_query_is_in_the_span() {
+    let request = Request::post("/orders?card=4711")
+        .header("authorization", "Bearer s3cret")
+        .header("x-tenant", "acme")
+        .header("content-type", "application/json");
+    let fields = span_of(request.body(()).unwrap(), |_| {
+        Response::builder().header("set-cookie", "id=s3cret").body(Full::<Bytes>::default()).unwrap()
+    });
+    let written = format!("{fields:?}");
+    for captured in ["4711", "s3cret", "acme", "json", "http.request.header", "http.response.header"] {
+        assert!(!written.contains(captured), "{captured} in {written}");
+    }
+}
+
+#[test]
 fn obs_02_what_a_caller_writes_is_cut() {
     let request = Request::get(format!("/{}", "p".repeat(60_000)))
         .header("user-agent", "a".repeat(60_000))
