@@ -1,14 +1,15 @@
 //! The outgoing stack that most clients want, under one name.
 
-use std::{borrow::Cow, error::Error, fmt, time::Duration};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use bartizan_bulkhead::{BulkheadHandle, BulkheadLayer};
 use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerHandle, CircuitBreakerLayer};
-use bartizan_core::{Client, Facts, OptionalLayer, phase::client};
+use bartizan_core::{Client, Clock, Facts, OptionalLayer, phase::client};
 use bartizan_correlation_id::{ClientSpanLayer, LogicalCallLayer, PropagateLayer};
 use bartizan_deadline::OutboundTimeoutLayer;
 use bartizan_metrics::ClientMetricsLayer;
 use bartizan_retry::RetryLayer;
+use metrics::Recorder;
 use tower_layer::{Identity, Stack as Nested};
 
 use crate::Stack;
@@ -113,11 +114,11 @@ impl Stack<Client> {
 
     /// The same with other settings.
     pub fn recommended_with(self, settings: Recommended) -> RecommendedStack {
-        let Recommended { spans, metrics, total, retry, bulkhead, breaker, propagate, attempt, .. } =
+        let Recommended { spans, metrics, call, total, retry, bulkhead, breaker, propagate, attempt, .. } =
             settings;
         self.push(spans.as_ref().map(ClientSpanLayer::of_calls))
             .push(metrics.of_calls())
-            .push(LogicalCallLayer::new())
+            .push(call)
             .push(total)
             .push(retry)
             .push(bulkhead)
@@ -150,8 +151,10 @@ impl Stack<Client> {
 #[must_use]
 pub struct Recommended {
     name: Cow<'static, str>,
+    measures: Measures,
     spans: Option<ClientSpanLayer>,
     metrics: ClientMetricsLayer,
+    call: LogicalCallLayer,
     total: OutboundTimeoutLayer,
     retry: RetryLayer,
     bulkhead: Option<BulkheadLayer>,
@@ -170,8 +173,10 @@ impl Recommended {
     pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, RecommendedError> {
         let name = name.into();
         Ok(Self {
+            measures: Measures::default(),
             spans: None,
             metrics: ClientMetricsLayer::new(name.clone())?,
+            call: LogicalCallLayer::new(),
             total: OutboundTimeoutLayer::total(TOTAL)?,
             retry: RetryLayer::new().with_name(name.clone())?,
             bulkhead: None,
@@ -189,7 +194,7 @@ impl Recommended {
     ///
     /// When it is zero or longer than a year.
     pub fn with_total_timeout(self, timeout: Duration) -> Result<Self, RecommendedError> {
-        Ok(Self { total: OutboundTimeoutLayer::total(timeout)?, ..self })
+        Ok(Self { total: self.measures.give(OutboundTimeoutLayer::total(timeout)?), ..self })
     }
 
     /// How long each attempt may take, to the end of the body of its response. Default: 3 s.
@@ -198,7 +203,7 @@ impl Recommended {
     ///
     /// When it is zero or longer than a year.
     pub fn with_attempt_timeout(self, timeout: Duration) -> Result<Self, RecommendedError> {
-        Ok(Self { attempt: OutboundTimeoutLayer::per_attempt(timeout)?, ..self })
+        Ok(Self { attempt: self.measures.give(OutboundTimeoutLayer::per_attempt(timeout)?), ..self })
     }
 
     /// Changes what is retried, how often, and under which budget.
@@ -219,7 +224,32 @@ impl Recommended {
     ///
     /// When it is 0.
     pub fn with_bulkhead(self, limit: u32) -> Result<Self, RecommendedError> {
-        let bulkhead = BulkheadLayer::new(limit)?.with_name(self.name.clone())?;
+        self.with_tuned_bulkhead(limit, Ok)
+    }
+
+    /// The same with a change: who waits for a place and how long, which places are kept for whom. Default: nobody waits,
+    /// as [`BulkheadLayer::new`] has it. A [handle](Self::bulkhead) of before belongs to another layer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use bartizan::Recommended;
+    ///
+    /// let settings = Recommended::new("supplier")?
+    ///     .with_tuned_bulkhead(64, |bulkhead| bulkhead.with_queue(16, Duration::from_millis(200)))?;
+    /// assert_eq!(settings.bulkhead().unwrap().limit(), 64);
+    /// # Ok::<(), bartizan::RecommendedError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the limit is 0, and those of the change.
+    pub fn with_tuned_bulkhead(
+        self,
+        limit: u32,
+        change: impl FnOnce(BulkheadLayer) -> Result<BulkheadLayer, bartizan_bulkhead::ConfigError>,
+    ) -> Result<Self, RecommendedError> {
+        let named = BulkheadLayer::new(limit)?.with_name(self.name.clone())?;
+        let bulkhead = change(self.measures.give(named))?;
         Ok(Self { bulkhead: Some(bulkhead), ..self })
     }
 
@@ -246,6 +276,46 @@ impl Recommended {
         Self { spans: Some(spans), ..self }
     }
 
+    /// Where all layers of the stack read the time, whichever are set up later. Default: the system's clock, and for waits
+    /// between attempts tokio's, which a test may pause; waiting and timing out is by that in any case. Handles of before
+    /// belong to other layers.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        self.measure(|measures| measures.clock = Some(clock))
+    }
+
+    /// Where all layers of the stack count, whichever are set up later. Default: the recorder in force. Handles of before
+    /// belong to other layers.
+    ///
+    /// ```
+    /// use bartizan::{Recommended, Stack};
+    ///
+    /// let prometheus = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    /// let text = prometheus.handle();
+    /// let stack = Stack::client().recommended_with(Recommended::new("supplier")?.with_recorder(prometheus));
+    /// // `text.render()` for whoever asks
+    /// # let _ = (stack, text);
+    /// # Ok::<(), bartizan::RecommendedError>(())
+    /// ```
+    pub fn with_recorder(self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.measure(|measures| measures.recorder = Some(Arc::new(recorder)))
+    }
+
+    fn measure(mut self, set: impl FnOnce(&mut Measures)) -> Self {
+        set(&mut self.measures);
+        let measures = &self.measures;
+        Self {
+            metrics: measures.give(self.metrics),
+            call: measures.give(self.call),
+            total: measures.give(self.total),
+            retry: measures.give(self.retry),
+            bulkhead: self.bulkhead.map(|bulkhead| measures.give(bulkhead)),
+            breaker: measures.give(self.breaker),
+            propagate: measures.give(self.propagate),
+            attempt: measures.give(self.attempt),
+            ..self
+        }
+    }
+
     /// The breakers of the stack, to be shown and forced.
     pub fn breakers(&self) -> CircuitBreakerHandle {
         self.breaker.handle()
@@ -255,6 +325,70 @@ impl Recommended {
     pub fn bulkhead(&self) -> Option<BulkheadHandle> {
         self.bulkhead.as_ref().map(BulkheadLayer::handle)
     }
+}
+
+type SharedRecorder = Arc<dyn Recorder + Send + Sync>;
+
+/// What all layers of a stack measure by. `None` is what each has by itself.
+#[derive(Clone, Default)]
+struct Measures {
+    clock: Option<Clock>,
+    recorder: Option<SharedRecorder>,
+}
+
+impl Measures {
+    fn give<L: Measuring>(&self, mut layer: L) -> L {
+        if let Some(clock) = &self.clock {
+            layer = layer.timed_by(clock.clone());
+        }
+        if let Some(recorder) = &self.recorder {
+            layer = layer.counting_in(Arc::clone(recorder));
+        }
+        layer
+    }
+}
+
+impl fmt::Debug for Measures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clock, recorder } = self;
+        f.debug_struct("Measures")
+            .field("clock", clock)
+            .field("recorder", &recorder.as_ref().map(|_| "its own"))
+            .finish()
+    }
+}
+
+/// A layer that takes a clock, and a recorder if it counts.
+trait Measuring: Sized {
+    fn timed_by(self, clock: Clock) -> Self;
+
+    fn counting_in(self, _: SharedRecorder) -> Self {
+        self
+    }
+}
+
+macro_rules! measuring {
+    ($([$($place:ident)?] $layer:ty: $with_clock:ident $($with_recorder:ident)?;)*) => {
+        $(impl$(<$place>)? Measuring for $layer {
+            fn timed_by(self, clock: Clock) -> Self {
+                self.$with_clock(clock)
+            }
+
+            $(fn counting_in(self, recorder: SharedRecorder) -> Self {
+                self.$with_recorder(recorder)
+            })?
+        })*
+    };
+}
+
+measuring! {
+    [] BulkheadLayer: with_clock with_recorder;
+    [] CircuitBreakerLayer: with_clock with_recorder;
+    [] ClientMetricsLayer: with_clock with_recorder;
+    [P] OutboundTimeoutLayer<P>: with_clock with_recorder;
+    [] RetryLayer: with_clock with_recorder;
+    [] LogicalCallLayer: with_clock;
+    [] PropagateLayer: with_clock;
 }
 
 /// A setting of one of the layers that can never work. Names the layer and the field.
