@@ -19,8 +19,8 @@ const NANOS_PER_SECOND: f64 = 1e9;
 /// [`ResponseFuture`](crate::ResponseFuture) and [`ResponseBody`](crate::ResponseBody) hold one.
 pub struct Call {
     shared: Arc<Shared>,
-    /// Where the gauge is that counts the request: it goes down where it went up.
-    place: Option<Place>,
+    /// Where the gauge is that counts the request, if one does: it goes down where it went up.
+    active: Option<Place>,
     context: RequestContext,
     method: MethodName,
     /// By the clock's nanoseconds.
@@ -33,25 +33,14 @@ impl Call {
     #[inline(always)]
     pub(crate) fn begin<B>(shared: Arc<Shared>, context: RequestContext, request: &Request<B>) -> Self {
         context.route_of(request);
-        let place = shared.handles.place(Handles::new);
-        let call = Self {
+        Self {
             method: MethodName::of(request.method()),
             started: context.arrived(&shared.clock),
+            active: if shared.counts_active { shared.enter() } else { None },
             shared,
-            place,
             context,
             settled: false,
-        };
-        if let Some(handles) = call.handles() {
-            handles.active.increment(1.0);
         }
-        call
-    }
-
-    /// The handles that the request began with.
-    #[inline]
-    fn handles(&self) -> Option<&Handles> {
-        self.shared.handles.at(self.place?)
     }
 
     /// Never observed: the inner service panicked before it gave a future.
@@ -66,11 +55,11 @@ impl Call {
         self.settled = true;
         let finished = self.context.finished(&self.shared.clock);
         let seconds = finished.saturating_sub(self.started) as f64 / NANOS_PER_SECOND;
-        let mut known = None;
-        if let Some(handles) = self.handles() {
-            handles.active.decrement(1.0);
-            known = self.known_series(handles, outcome);
+        if let Some(active) = self.active {
+            self.shared.leave(active);
         }
+        let handles = self.shared.place().and_then(|place| self.shared.handles.at(place));
+        let known = handles.and_then(|handles| self.known_series(handles, outcome));
         if let Some(histogram) = known {
             histogram.record(seconds);
         }
@@ -104,7 +93,8 @@ impl Call {
     /// since handles can be had of no other.
     #[inline(never)]
     fn record_rest(&self, outcome: &Outcome, seconds: Option<f64>) {
-        self.shared.handles.with(Handles::new, |handles, recorder| {
+        let resolve = |recorder: &dyn Recorder| Handles::new(recorder, self.shared.counts_active);
+        self.shared.handles.with(resolve, |handles, recorder| {
             if let Some(seconds) = seconds {
                 self.record_new(handles, recorder, outcome, seconds);
             }

@@ -27,11 +27,11 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    pub(crate) fn new(recorder: &dyn Recorder) -> Self {
+    /// `counts_active` says whether the recorder is to know the gauge of what is running.
+    pub(crate) fn new(recorder: &dyn Recorder, counts_active: bool) -> Self {
         telemetry::describe(recorder);
-        let active = Key::from_static_name(telemetry::HTTP_SERVER_ACTIVE_REQUESTS);
         Self {
-            active: recorder.register_gauge(&active, &METADATA),
+            active: if counts_active { telemetry::register_active(recorder) } else { Gauge::noop() },
             http: Histograms::default(),
             rpc: Histograms::default(),
             rejections: Table::new(),

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use bartizan_core::{Clock, PerRecorder, ServerLayer, phase};
+use bartizan_core::{Clock, PerRecorder, Place, ServerLayer, phase};
 use metrics::Recorder;
 use tower_layer::Layer;
 
@@ -23,6 +23,8 @@ pub struct MetricsLayer {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) known: KnownMethods,
+    /// Whether requests that run are counted.
+    pub(crate) counts_active: bool,
     pub(crate) handles: PerRecorder<Handles>,
 }
 
@@ -49,6 +51,12 @@ impl MetricsLayer {
         Self::sharing(self.shared.fork(methods))
     }
 
+    /// Whether the requests and calls that are running are counted too, in the gauge `http_server_active_requests`. Default:
+    /// no, for two threads that count in one gauge wait for each other, and a bulkhead tells the same.
+    pub fn with_active_requests(self, counted: bool) -> Self {
+        Self::sharing(Shared { counts_active: counted, ..self.shared.fork([]) })
+    }
+
     /// Reads time from `clock`. Default: the system's.
     pub fn with_clock(self, clock: Clock) -> Self {
         Self::sharing(Shared { clock, ..self.shared.fork([]) })
@@ -62,7 +70,34 @@ impl MetricsLayer {
 impl Shared {
     /// The same settings with more methods, and handles of its own.
     fn fork(&self, methods: impl IntoIterator<Item = Box<str>>) -> Self {
-        Self { clock: self.clock.clone(), known: self.known.fork(methods), handles: self.handles.fork() }
+        Self {
+            clock: self.clock.clone(),
+            known: self.known.fork(methods),
+            counts_active: self.counts_active,
+            handles: self.handles.fork(),
+        }
+    }
+
+    /// Where the handles of the recorder in force are.
+    #[inline]
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.handles.place(|recorder| Handles::new(recorder, self.counts_active))
+    }
+
+    /// A request begins. Says where it is counted.
+    #[inline(never)]
+    pub(crate) fn enter(&self) -> Option<Place> {
+        let place = self.place()?;
+        self.handles.at(place)?.active.increment(1.0);
+        Some(place)
+    }
+
+    /// A request ends.
+    #[inline(never)]
+    pub(crate) fn leave(&self, place: Place) {
+        if let Some(handles) = self.handles.at(place) {
+            handles.active.decrement(1.0);
+        }
     }
 }
 

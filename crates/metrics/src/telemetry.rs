@@ -1,6 +1,6 @@
 //! Every name this crate gives to the outside: metrics, labels and what they mean.
 
-use metrics::{KeyName, Level, Metadata, Recorder, SharedString, Unit};
+use metrics::{Gauge, Key, KeyName, Level, Metadata, Recorder, SharedString, Unit};
 
 /// How long requests took, until the end of the response body: a histogram in seconds, labelled with
 /// `http_request_method`, `http_route` and `http_response_status_code`, and with `error_type` on failures.
@@ -61,16 +61,21 @@ pub(crate) fn describe(recorder: &dyn Recorder) {
         Some(Unit::Seconds),
         text("Duration of gRPC server calls, until the end of the trailers."),
     );
-    recorder.describe_gauge(
-        KeyName::from_const_str(HTTP_SERVER_ACTIVE_REQUESTS),
-        Some(Unit::Count),
-        text("HTTP requests and gRPC calls that are running now."),
-    );
     recorder.describe_counter(
         KeyName::from_const_str(REJECTIONS),
         Some(Unit::Count),
         text("Requests refused, by the layer that refused and the code of the refusal."),
     );
+}
+
+/// The gauge of what is running, described.
+pub(crate) fn register_active(recorder: &dyn Recorder) -> Gauge {
+    recorder.describe_gauge(
+        KeyName::from_const_str(HTTP_SERVER_ACTIVE_REQUESTS),
+        Some(Unit::Count),
+        SharedString::const_str("HTTP requests and gRPC calls that are running now."),
+    );
+    recorder.register_gauge(&Key::from_static_name(HTTP_SERVER_ACTIVE_REQUESTS), &METADATA)
 }
 
 /// The same for the client's metrics.

@@ -28,7 +28,10 @@ fn exposition(millis: &[u64]) -> String {
         .build_recorder();
     let handle = recorder.handle();
     let manual = ManualClock::new();
-    let layer = MetricsLayer::new().with_recorder(recorder).with_clock(Clock::from(manual.clone()));
+    let layer = MetricsLayer::new()
+        .with_recorder(recorder)
+        .with_active_requests(true)
+        .with_clock(Clock::from(manual.clone()));
     for millis in millis {
         let mut service = layer.layer(service_fn(|request: Request<()>| {
             manual.advance(Duration::from_millis(*millis));

@@ -16,6 +16,7 @@ use bartizan_metrics::{DURATION_BUCKETS, HTTP_SERVER_REQUEST_DURATION, MetricsLa
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_util::debugging::DebugValue;
 use support::{Frames, Last, Recorded, call, get, poll, request, values};
 use tower::{Layer, service_fn};
@@ -269,9 +270,21 @@ fn metrics_go_to_the_recorder_in_force_whenever_it_comes() {
 }
 
 #[test]
+fn obs_07_active_requests_are_counted_by_choice_alone() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let text = recorder.handle();
+    let counted = MetricsLayer::new().with_recorder(recorder);
+    let mut service = counted.layer(service_fn(|request| ready(Ok::<_, Infallible>(status(&request)))));
+    request(&mut service, get("/200"));
+    assert!(text.render().contains("http_server_request_duration_seconds"), "{}", text.render());
+    assert!(!text.render().contains("active"), "{}", text.render());
+}
+
+#[test]
 fn a_gauge_goes_down_where_it_went_up_when_the_recorder_changes_on_the_way() {
-    let mut service =
-        MetricsLayer::new().layer(service_fn(|request| ready(Ok::<_, Infallible>(status(&request)))));
+    let mut service = MetricsLayer::new()
+        .with_active_requests(true)
+        .layer(service_fn(|request| ready(Ok::<_, Infallible>(status(&request)))));
     let (before, after) = (Recorded::new(), Recorded::new());
     let mut future = metrics::with_local_recorder(&*before.recorder, || call(&mut service, get("/200")));
     assert_eq!(before.active(), 1.0);

@@ -75,7 +75,7 @@ pub async fn app(log: AccessLogLayer, limits: Limits) -> Result<App, Box<dyn Err
     let stack = Stack::server()
         .push(ProblemLayer::new().with_domain("inventory.example.com")?)
         .push(CorrelationIdLayer::new())
-        .push(MetricsLayer::new())
+        .push(MetricsLayer::new().with_active_requests(true))
         .push(log)
         .push(NormalizeLayer::new())
         .push(TimeoutLayer::new(ANSWER)?.with_route("inventory.v1.Inventory/WatchStock", watch)?)

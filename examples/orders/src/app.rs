@@ -78,7 +78,7 @@ pub fn app_with(
         .push(ProblemLayer::new())
         .push(CorrelationIdLayer::new())
         .push(TraceContextLayer::new())
-        .push(MetricsLayer::new())
+        .push(MetricsLayer::new().with_active_requests(true))
         .push(log)
         .push(NormalizeLayer::new())
         .push(TimeoutLayer::new(ANSWER)?)

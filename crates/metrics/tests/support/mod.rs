@@ -71,7 +71,7 @@ impl Recorded {
     }
 
     pub fn layer(&self) -> MetricsLayer {
-        MetricsLayer::new().with_recorder(Arc::clone(&self.recorder))
+        MetricsLayer::new().with_recorder(Arc::clone(&self.recorder)).with_active_requests(true)
     }
 
     /// The series of a metric, since it was last looked at.
