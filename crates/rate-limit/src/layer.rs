@@ -2,12 +2,13 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use bartizan_core::{After, Clock, Outcome, ServerLayer, phase};
+use bartizan_core::{Clock, Outcome, ServerLayer};
 use http::Method;
 use tower_layer::Layer;
 
 use crate::{
-    Charge, ConfigError, HeaderFields, KeyExtractor, MissingKey, Rate, RateLimit, RequestHead,
+    BehindAuthentication, Charge, ConfigError, HeaderFields, KeyExtractor, MissingKey, Rate, RateLimit,
+    RequestHead,
     config::{Settings, checked_max_keys, checked_name},
     keys::{And, Describe, Keys, Unkeyed},
     limit::{Choice, Cost, Limit, LimitSettings},
@@ -91,7 +92,7 @@ impl<K: Keys> RateLimitLayer<K> {
     /// ```
     pub fn with_headers(self, headers: HeaderFields) -> Self
     where
-        K::Phase: After<phase::PrincipalLimit>,
+        K::Phase: BehindAuthentication,
     {
         self.with_setting(|settings| settings.headers = Some(headers))
     }

@@ -183,7 +183,7 @@ pub use self::{
     keys::{And, Keys, Unkeyed},
     layer::RateLimitLayer,
     limiter::Limiter,
-    phases::Latest,
+    phases::{BehindAuthentication, Latest},
     rate::Rate,
     service::RateLimit,
 };

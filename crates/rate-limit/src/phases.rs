@@ -1,6 +1,9 @@
-//! Which of two phases of a server's stack lies further in.
+//! Which of two phases of a server's stack lies further in, and which lie behind authentication.
 
-use bartizan_core::phase::{self, Phase};
+use bartizan_core::{
+    After,
+    phase::{self, Phase},
+};
 
 /// The later of two phases: where a layer belongs that needs what both need.
 ///
@@ -33,6 +36,27 @@ macro_rules! ladder {
 ladder! {
     Problem Correlation Trace Metrics AccessLog Normalize SecurityHeaders Cors Deadline Load Address AddressLimit
     Authentication PrincipalLimit PrincipalBulkhead Authorization Version Validation Idempotency Cache
+}
+
+/// The phases that lie behind authentication: limits that stand there may tell callers what is left of their quota.
+///
+/// Implemented for `PrincipalLimit` and all phases further in; a phase of your own that lies there may implement it too.
+#[diagnostic::on_unimplemented(
+    message = "a limit of phase `{Self}` stands before authentication, and must not tell callers what is left of a quota",
+    label = "a stranger could read here what another caller has left",
+    note = "before authentication refused callers get `Retry-After` alone: leave `with_headers` out",
+    note = "count by a key that is known after authentication, such as `PerPrincipal`; a service that authenticates nobody moves its limit with `.at::<phase::PrincipalLimit>()`"
+)]
+pub trait BehindAuthentication: After<phase::PrincipalLimit> {}
+
+macro_rules! behind_authentication {
+    ($($phase:ident)*) => {
+        $(impl BehindAuthentication for phase::$phase {})*
+    };
+}
+
+behind_authentication! {
+    PrincipalLimit PrincipalBulkhead Authorization Version Validation Idempotency Cache
 }
 
 #[cfg(test)]
