@@ -169,7 +169,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .push(RateLimitLayer::new("200/s burst 400".parse()?).by(PerClientAddr))
         .push(ApiKeyLayer::new(StaticKeys::new([])?))
         .push(RateLimitLayer::new("50/s".parse()?).by(PerPrincipal));
-    let server = tonic::transport::Server::builder().layer(stack.build());
+    let mut server = tonic::transport::Server::builder().layer(stack.build());
     let _ = server.add_routes(tonic::service::Routes::default());
     Ok(())
 }
