@@ -34,4 +34,9 @@ impl Challenges {
             refusal.with_header(header::WWW_AUTHENTICATE, challenge.clone())
         }))
     }
+
+    /// The lines that were left in a request, in their order; each is one challenge.
+    pub fn of(extensions: &Extensions) -> &[HeaderValue] {
+        extensions.get::<Self>().map_or(&[], |challenges| &challenges.0)
+    }
 }

@@ -17,6 +17,7 @@ mod fault;
 mod future;
 mod grpc;
 pub mod grpc_timeout;
+mod insufficient_scope;
 pub mod key;
 mod method;
 mod normalize;
@@ -61,6 +62,7 @@ pub use self::{
     fault::Fault,
     future::ResponseFuture,
     grpc::GrpcCode,
+    insufficient_scope::insufficient_scope,
     method::MethodName,
     normalize::{Normalize, NormalizeFuture, NormalizeLayer},
     observe::{

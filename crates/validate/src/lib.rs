@@ -149,7 +149,8 @@
 //!    `application/grpc` is a media type as others. The route is noted where no router told it, and the `operationId`
 //!    as the fact `openapi.operation`.
 //! 2. **`security`**, against the [`Principal`](bartizan_core::Principal) that an authentication layer left: 401 with
-//!    challenges, or 403. Which principal is one of which scheme: [`SchemeRule`].
+//!    the challenges that authentication layers left in the request, or one per scheme with the realm `api`; or 403 with
+//!    the scopes that would have helped. Which principal is one of which scheme: [`SchemeRule`].
 //! 3. **The head of the body**: as above, with the media types that the operation takes.
 //! 4. **Parameters**, in all styles: a 400 when one does not parse, a 422 when one breaks its schema; either way with
 //!    every mistake, as `parameter` and `in`. Headers named `Accept`, `Content-Type` and `Authorization` are not

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bartizan_core::{Fault, Principal, PrincipalKind, Reason, Rejection};
+use bartizan_core::{Fault, Principal, PrincipalKind, Reason, Rejection, insufficient_scope};
 use http::{Extensions, HeaderValue, header};
 
 use super::{
@@ -79,7 +79,7 @@ fn forbidden(require: Option<&Require>, access: Option<&Access<'_>>) -> Rejectio
         rejection = rejection.with_detail(format!("This request needs {missing}."));
     }
     if let Some(scopes) = helpful_scopes(require.node(), access) {
-        let challenge = insufficient_scope(access.principal(), scopes);
+        let challenge = lacking(access.principal(), scopes);
         rejection = rejection.with_header(header::WWW_AUTHENTICATE, challenge);
     }
     rejection
@@ -150,18 +150,12 @@ fn helpful_scopes<'a>(node: &'a Node, access: &Access<'_>) -> Option<Helpful<'a>
     }
 }
 
-/// RFC 6750 section 3.1, which says it of tokens; said of keys alike.
-fn insufficient_scope(principal: &Principal, scopes: Helpful<'_>) -> HeaderValue {
-    const OF_KEY: &str = "ApiKey error=\"insufficient_scope\"";
-    let scheme = principal.auth_scheme().unwrap_or("ApiKey");
-    let parameter = match scopes {
-        Helpful::All(mut scopes) => {
-            scopes.sort_unstable();
-            scopes.dedup();
-            format!(", scope=\"{}\"", scopes.join(" "))
-        }
-        Helpful::Some => String::new(),
+/// What the principal's credential lacks.
+fn lacking(principal: &Principal, scopes: Helpful<'_>) -> HeaderValue {
+    let scopes = match scopes {
+        Helpful::All(scopes) => scopes,
+        Helpful::Some => Vec::new(),
     };
-    HeaderValue::try_from(format!("{scheme} error=\"insufficient_scope\"{parameter}"))
-        .unwrap_or(HeaderValue::from_static(OF_KEY))
+    insufficient_scope(principal.auth_scheme().unwrap_or("ApiKey"), scopes)
+        .unwrap_or(HeaderValue::from_static("ApiKey error=\"insufficient_scope\""))
 }

@@ -52,7 +52,8 @@ impl Check for ByOpenApi {
         let Some(asked) = self.find(uri.path(), head)? else { return Ok((Plan::Pass, Which::default())) };
         asked.note(head);
         let context = RequestContext::get(&head.extensions);
-        asked.operation.security.check(context.and_then(RequestContext::principal))?;
+        let principal = context.and_then(RequestContext::principal);
+        asked.operation.security.check(principal, &head.extensions)?;
         let plan = plan_body(settings, asked.operation, head, announced)?;
         let api = &self.0.0;
         asked.operation.check(&uri, &head.headers, &asked.captures, &settings.limits, api.strict_query)?;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bartizan_core::{Principal, PrincipalKind, Reason, Rejection};
-use http::{HeaderValue, header};
+use bartizan_core::{Challenges, Principal, PrincipalKind, Reason, Rejection, insufficient_scope};
+use http::{Extensions, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 
 use super::{
@@ -78,13 +78,45 @@ impl SchemeRule {
 struct Scheme {
     rule: SchemeRule,
     /// What a caller without credentials is told; nothing where no header would help.
-    challenge: Option<HeaderValue>,
+    challenge: Option<Challenge>,
     /// The parameter of the query that carries its key.
     query: Option<String>,
     /// Whether the names beside it are scopes alone.
     scopes_only: bool,
     /// Whether there may be no names beside it.
     no_names: bool,
+}
+
+/// How credentials of a scheme are asked for.
+#[derive(Clone, Debug)]
+struct Challenge {
+    /// The HTTP authentication schemes that it may be, the usual one first.
+    names: Vec<String>,
+    /// What is asked where no authentication layer says how.
+    line: HeaderValue,
+}
+
+impl Challenge {
+    /// `None` where the first name is none for a header.
+    fn of<const N: usize>(names: [&str; N]) -> Option<Self> {
+        let line = HeaderValue::try_from(format!("{} realm=\"api\"", names.first()?)).ok()?;
+        Some(Self { names: names.map(str::to_owned).to_vec(), line })
+    }
+
+    fn is_of(&self, line: &HeaderValue) -> bool {
+        self.names.iter().any(|name| scheme_of(line).eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    /// What the authentication layers ask with for these schemes, or the line of its own.
+    fn lines<'a>(&'a self, left: &'a [HeaderValue]) -> impl Iterator<Item = &'a HeaderValue> {
+        let own = (!left.iter().any(|line| self.is_of(line))).then_some(&self.line);
+        left.iter().filter(|line| self.is_of(line)).chain(own)
+    }
+}
+
+/// The HTTP authentication scheme of a challenge.
+fn scheme_of(line: &HeaderValue) -> &[u8] {
+    line.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default()
 }
 
 /// All security schemes of the document.
@@ -127,26 +159,29 @@ impl Scheme {
     fn compile(place: &Place, object: &Map<String, Value>, version: Version) -> Result<Self, OpenApiError> {
         let text = |member: &str| object.get(member).and_then(Value::as_str);
         let kind = text("type").unwrap_or_default();
-        let token = || SchemeRule::any().with_auth_scheme("Bearer").with_auth_scheme("DPoP");
+        let token = || {
+            let names = ["Bearer", "DPoP"];
+            (names.into_iter().fold(SchemeRule::any(), SchemeRule::with_auth_scheme), Challenge::of(names))
+        };
         let (rule, challenge) = match kind {
-            "apiKey" => (SchemeRule::any().with_auth_scheme("ApiKey"), Some("ApiKey".to_owned())),
-            "oauth2" | "openIdConnect" => (token(), Some("Bearer".to_owned())),
+            "apiKey" => (SchemeRule::any().with_auth_scheme("ApiKey"), Challenge::of(["ApiKey"])),
+            "oauth2" | "openIdConnect" => token(),
             "http" => match text("scheme") {
-                Some(name) if name.eq_ignore_ascii_case("bearer") => (token(), Some("Bearer".to_owned())),
-                // Its realm is required (RFC 7617 section 2).
-                Some(name) if name.eq_ignore_ascii_case("basic") => {
-                    (SchemeRule::any().with_auth_scheme(name), Some("Basic realm=\"api\"".to_owned()))
+                Some(name) if name.eq_ignore_ascii_case("bearer") => token(),
+                Some(name) => {
+                    let challenge = Some(name)
+                        .filter(|name| HeaderName::try_from(*name).is_ok())
+                        .and_then(|name| Challenge::of([name]));
+                    let challenge = challenge.ok_or_else(|| {
+                        OpenApiError::at(&place.child("scheme"), "is no HTTP authentication scheme")
+                    })?;
+                    (SchemeRule::any().with_auth_scheme(name), Some(challenge))
                 }
-                Some(name) => (SchemeRule::any().with_auth_scheme(name), Some(name.to_owned())),
                 None => return Err(OpenApiError::at(place, "needs a `scheme`")),
             },
             "mutualTLS" => (SchemeRule::any(), None),
             _ => return Err(OpenApiError::at(&place.child("type"), "is no type of security schemes")),
         };
-        let challenge = challenge
-            .map(HeaderValue::try_from)
-            .transpose()
-            .map_err(|_| OpenApiError::at(&place.child("scheme"), "is no HTTP authentication scheme"))?;
         let scopes_only = matches!(kind, "oauth2" | "openIdConnect");
         let in_query = kind == "apiKey" && text("in") == Some("query");
         Ok(Self {
@@ -202,13 +237,17 @@ impl Security {
         Ok(Self(any))
     }
 
-    /// Whether the caller may; no caller is one without an identity.
-    pub(super) fn check(&self, principal: Option<&Principal>) -> Result<(), Rejection> {
+    /// Whether the caller may; no caller is one without an identity. The extensions are the request's.
+    pub(super) fn check(
+        &self,
+        principal: Option<&Principal>,
+        extensions: &Extensions,
+    ) -> Result<(), Rejection> {
         // No demands, or one combination that demands nothing: anybody may.
         if self.0.is_empty() || self.0.iter().any(Vec::is_empty) {
             return Ok(());
         }
-        let Some(principal) = principal else { return Err(self.nobody()) };
+        let Some(principal) = principal else { return Err(self.nobody(Challenges::of(extensions))) };
         if self.0.iter().any(|all| all.iter().all(|demand| demand.holds(principal))) {
             return Ok(());
         }
@@ -219,39 +258,38 @@ impl Security {
         })
     }
 
-    /// A challenge for each scheme. Where no header would help, nobody is let in and nothing is asked for.
-    fn nobody(&self) -> Rejection {
-        let mut challenges: Vec<&HeaderValue> = Vec::new();
-        for challenge in self.0.iter().flatten().filter_map(|demand| demand.scheme.challenge.as_ref()) {
-            if !challenges.contains(&challenge) {
-                challenges.push(challenge);
+    /// A challenge for each scheme: that of `left` by the authentication layers, where there is one. Where no header
+    /// would help, nobody is let in and nothing is asked for.
+    #[cold]
+    fn nobody(&self, left: &[HeaderValue]) -> Rejection {
+        let schemes = self.0.iter().flatten().filter_map(|demand| demand.scheme.challenge.as_ref());
+        let mut lines: Vec<&HeaderValue> = Vec::new();
+        for line in schemes.flat_map(|challenge| challenge.lines(left)) {
+            if !lines.iter().any(|other| scheme_of(other).eq_ignore_ascii_case(scheme_of(line))) {
+                lines.push(line);
             }
         }
-        let mut challenges = challenges.into_iter().cloned();
-        let Some(first) = challenges.next() else {
-            return Rejection::new(Reason::PermissionDenied).with_layer(refusal::LAYER);
-        };
-        let rejection = Rejection::unauthenticated(first).with_layer(refusal::LAYER);
-        challenges.fold(rejection, |rejection, challenge| {
-            rejection.with_header(header::WWW_AUTHENTICATE, challenge)
+        let reason = if lines.is_empty() { Reason::PermissionDenied } else { Reason::Unauthenticated };
+        lines.into_iter().fold(Rejection::new(reason).with_layer(refusal::LAYER), |rejection, line| {
+            rejection.with_header(header::WWW_AUTHENTICATE, line.clone())
         })
     }
 
-    /// RFC 6750 section 3.1, where more scopes would have helped.
+    /// Where scopes are what the caller lacks. Those of one combination are told; of several, none: all of them
+    /// together is more than it needs.
+    #[cold]
     fn insufficient(&self, principal: &Principal) -> Option<HeaderValue> {
-        let all = self.0.iter().find(|all| all.iter().all(|demand| demand.scheme.rule.holds(principal)))?;
-        let mut names: Vec<_> = all.iter().flat_map(|demand| &demand.names).map(String::as_str).collect();
-        names.sort_unstable();
-        names.dedup();
-        let scheme = principal.auth_scheme().or_else(|| {
-            let challenge = all.iter().find_map(|demand| demand.scheme.challenge.as_ref())?;
-            challenge.to_str().ok()?.split(' ').next()
-        })?;
-        // RFC 6749 section 3.3: what a scope may be made of.
-        let legal = |byte: u8| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~');
-        let names: Vec<_> = names.into_iter().filter(|name| name.bytes().all(legal)).collect();
-        let challenge = format!("{scheme} error=\"insufficient_scope\", scope=\"{}\"", names.join(" "));
-        HeaderValue::try_from(challenge).ok()
+        let mut helpful =
+            self.0.iter().filter(|all| all.iter().all(|demand| demand.scheme.rule.holds(principal)));
+        let first = helpful.next()?;
+        let names = match helpful.next() {
+            None => first.iter().flat_map(|demand| &demand.names).map(String::as_str).collect(),
+            Some(_) => Vec::new(),
+        };
+        let usual = || {
+            Some(first.iter().find_map(|demand| demand.scheme.challenge.as_ref())?.names.first()?.as_str())
+        };
+        insufficient_scope(principal.auth_scheme().or_else(usual)?, names)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who may call an operation.
 
-use bartizan_core::{Principal, PrincipalKind, RequestContext};
+use bartizan_core::{Challenges, Principal, PrincipalKind, RequestContext};
 use bartizan_validate::{OpenApi, OpenApiLayer, SchemeRule};
 
 use crate::{get, layer, layer_with, send, support::Answer};
@@ -15,12 +15,15 @@ paths:
   /optional: { get: { security: [{ token: [read] }, {}] } }
   /tls: { get: { security: [{ tls: [] }] } }
   /basic: { get: { security: [{ basic: [] }] } }
+  /twice: { get: { security: [{ token: [] }, { jwt: [] }] } }
+  /named: { get: { security: [{ key: [shop keeper] }] } }
 components:
   securitySchemes:
     token: { type: oauth2, flows: {} }
     key: { type: apiKey, in: header, name: x-api-key }
     tls: { type: mutualTLS }
-    basic: { type: http, scheme: basic }
+    basic: { type: http, scheme: Basic }
+    jwt: { type: http, scheme: bearer }
 ";
 
 async fn ask(layer: &OpenApiLayer, path: &str, principal: Option<Principal>) -> Answer {
@@ -66,13 +69,64 @@ async fn azn_01_no_identity_is_a_401_and_one_without_the_right_a_403() {
         assert_eq!(answer.status(), status, "{shown}");
         assert_eq!(answer.seen.is_some(), status == 200);
     }
-    assert_eq!(challenges(&ask(&layer, "/read", None).await), ["Bearer", "ApiKey"]);
-    assert_eq!(challenges(&ask(&layer, "/basic", None).await), ["Basic realm=\"api\""]);
-    assert_eq!(
-        challenges(&ask(&layer, "/write", token(&["read"])).await),
-        ["Bearer error=\"insufficient_scope\", scope=\"read write\""]
-    );
-    assert!(challenges(&ask(&layer, "/write", key(&[])).await).is_empty());
+}
+
+#[tokio::test]
+async fn aut_01_and_aut_03_who_shows_nothing_is_told_the_realm_and_of_no_error() {
+    let layer = layer(PATHS);
+    for (path, lines) in [
+        ("/read", vec!["Bearer realm=\"api\"", "ApiKey realm=\"api\""]),
+        ("/basic", vec!["Basic realm=\"api\""]),
+        // Two schemes of the document, one of HTTP.
+        ("/twice", vec!["Bearer realm=\"api\""]),
+    ] {
+        let answer = ask(&layer, path, None).await;
+        assert_eq!((answer.status(), challenges(&answer)), (401, lines), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn aut_05_an_authentication_layer_that_let_the_request_pass_says_how_it_asks() {
+    let left = [
+        "ApiKey realm=\"shop\"",
+        "bearer realm=\"shop\", resource_metadata=\"https://api.example/.well-known/oauth-protected-resource\"",
+        "DPoP realm=\"shop\", algs=\"ES256\"",
+    ];
+    let [key, bearer, dpop] = left;
+    for (path, lines) in [
+        ("/read", vec![bearer, dpop, key]),
+        ("/twice", vec![bearer, dpop]),
+        ("/basic", vec!["Basic realm=\"api\""]),
+    ] {
+        let mut request = get(path);
+        for line in left.iter().chain(&left) {
+            Challenges::leave(request.extensions_mut(), &line.parse().unwrap());
+        }
+        assert_eq!(challenges(&send(&layer(PATHS), request).await), lines, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn aut_03_and_aut_04_who_lacks_scopes_is_told_those_that_would_help() {
+    let layer = layer(PATHS);
+    let token = Principal::user("ada").auth_scheme("Bearer").scopes(["read"]).build();
+    let key = Principal::service("shop").auth_scheme("ApiKey").build();
+    let unsaid = Principal::user("ada").build();
+    for (path, principal, line) in [
+        ("/write", &token, Some("Bearer error=\"insufficient_scope\", scope=\"read write\"")),
+        ("/write", &unsaid, Some("Bearer error=\"insufficient_scope\", scope=\"read write\"")),
+        ("/read", &key, Some("ApiKey error=\"insufficient_scope\", scope=\"reader\"")),
+        // One of several, which `scope` cannot say.
+        ("/read", &unsaid, Some("Bearer error=\"insufficient_scope\"")),
+        // A name that is no scope by its form: part of the list would not help, and none of it is no list.
+        ("/named", &key, Some("ApiKey error=\"insufficient_scope\"")),
+        // No scope makes a key a token.
+        ("/write", &key, None),
+    ] {
+        let answer = ask(&layer, path, Some(principal.clone())).await;
+        assert_eq!(answer.status(), 403, "{path} {principal:?}");
+        assert_eq!(challenges(&answer), Vec::from_iter(line), "{path} {principal:?}");
+    }
 }
 
 #[tokio::test]
