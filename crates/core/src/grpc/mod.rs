@@ -5,6 +5,8 @@ mod details;
 mod message;
 mod render;
 mod reset;
+#[cfg(feature = "tonic")]
+mod status;
 
 pub use self::code::GrpcCode;
 pub(crate) use self::render::{DEFAULT_DOMAIN, RENDERED_HEADERS, render};

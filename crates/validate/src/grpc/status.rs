@@ -2,10 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bartizan_core::{Face, Rejection, ResponseBody};
-use bytes::Bytes;
-use http::{Extensions, HeaderValue, Method, Request, Response, header};
-use http_body_util::Empty;
+use http::Extensions;
 use tonic::Status;
 
 use super::{ValidateMessage, message::findings};
@@ -35,26 +32,13 @@ pub(super) fn judge(message: &impl ValidateMessage, report_only: bool) -> Result
         call.insert(context);
     }
     TELEMETRY.failed(&rejection, &call, report_only);
-    if report_only { Ok(()) } else { Err(status(rejection, call)) }
-}
-
-/// The status that a layer's refusal would be, for tonic to send.
-#[cold]
-fn status(rejection: Rejection, extensions: Extensions) -> Status {
-    let mut call = Request::new(());
-    *call.extensions_mut() = extensions;
-    *call.method_mut() = Method::POST;
-    call.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    let code = tonic::Code::from_i32(rejection.grpc_code().number());
-    let message = rejection.detail().to_owned();
-    let rendered: Response<ResponseBody<Empty<Bytes>>> = rejection.into_response(&Face::of_call(&call));
-    let details = Status::from_header_map(rendered.headers()).map(|status| status.details().to_vec());
-    Status::with_details(code, message, details.unwrap_or_default().into())
+    if report_only { Ok(()) } else { Err(rejection.into()) }
 }
 
 #[cfg(test)]
 mod tests {
     use bartizan_core::RequestContext;
+    use http::Request;
 
     use super::*;
 
