@@ -5,6 +5,7 @@ mod document;
 mod faults;
 mod keys;
 mod orders;
+mod owner;
 mod quotes;
 mod supplier;
 mod tokens;

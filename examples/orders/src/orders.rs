@@ -1,4 +1,4 @@
-//! The business of the service: orders, kept in memory.
+//! The business of the service: orders, kept in memory, each seen by its owner alone.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -7,8 +7,10 @@ use std::{
 
 use axum::{
     Json,
-    extract::{FromRequest, Path, Request, State, rejection::JsonRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{
+        FromRequest, Path, Query, Request, State, rejection::JsonRejection, rejection::QueryRejection,
+    },
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::IntoResponse,
 };
 use bartizan::{Reason, Rejection, excerpt};
@@ -16,6 +18,8 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error},
 };
+
+use crate::owner::Owner;
 
 /// What a caller sends. What it may be stands in `openapi.yaml`, and was judged before it gets here.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -41,6 +45,8 @@ pub struct Order {
     id: u64,
     #[serde(flatten)]
     order: NewOrder,
+    #[serde(skip)]
+    owner: Owner,
 }
 
 /// The most orders that are kept: this is a demonstration, and its memory is bounded all the same.
@@ -48,6 +54,22 @@ const MAX_ORDERS: usize = 10_000;
 
 /// When a caller that found no room may try again.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Which orders of a caller are asked for. What each may be stands in `openapi.yaml`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct Page {
+    /// The most orders of an answer.
+    limit: usize,
+    /// The number of the last order that the caller has seen.
+    cursor: u64,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { limit: 50, cursor: 0 }
+    }
+}
 
 /// All orders. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -61,20 +83,35 @@ impl Orders {
         run(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn add(&self, order: NewOrder) -> Result<Order, Rejection> {
+    fn add(&self, owner: Owner, order: NewOrder) -> Result<Order, Rejection> {
         self.with(|list| {
             if list.len() >= MAX_ORDERS {
                 return Err(no_room());
             }
             let id = list.last().map_or(1, |last| last.id + 1);
-            let order = Order { id, order };
+            let order = Order { id, order, owner };
             list.push(order.clone());
             Ok(order)
         })
     }
 
-    fn find(&self, id: u64) -> Option<Order> {
-        self.with(|list| list.binary_search_by_key(&id, |order| order.id).ok().map(|at| list[at].clone()))
+    /// An order of `owner`: to others it is not there.
+    fn find(&self, owner: &Owner, id: u64) -> Option<Order> {
+        self.with(|list| {
+            let at = list.binary_search_by_key(&id, |order| order.id).ok()?;
+            Some(&list[at]).filter(|order| order.owner == *owner).cloned()
+        })
+    }
+
+    /// The orders of `owner` on a page, and where the next page begins, if there is one.
+    fn page(&self, owner: &Owner, page: Page) -> (Vec<Order>, Option<Page>) {
+        self.with(|list| {
+            let unseen = list.partition_point(|order| order.id <= page.cursor);
+            let mut own = list[unseen..].iter().filter(|order| order.owner == *owner);
+            let orders: Vec<_> = own.by_ref().take(page.limit).cloned().collect();
+            let next = own.next().and(orders.last()).map(|last| Page { cursor: last.id, ..page });
+            (orders, next)
+        })
     }
 }
 
@@ -83,23 +120,35 @@ fn no_room() -> Rejection {
     Rejection::new(Reason::Overloaded).with_detail("No room for more orders.").with_retry_after(RETRY_AFTER)
 }
 
-pub(crate) async fn list(State(orders): State<Orders>) -> Json<Vec<Order>> {
-    Json(orders.with(|list| list.clone()))
+pub(crate) async fn list(
+    State(orders): State<Orders>,
+    owner: Owner,
+    page: Result<Query<Page>, QueryRejection>,
+) -> Result<impl IntoResponse, Rejection> {
+    let Query(page) = page.map_err(|_| Rejection::new(Reason::MalformedRequest))?;
+    let (orders, next) = orders.page(&owner, page);
+    // RFC 8288: where to go on.
+    let link = next.and_then(|Page { limit, cursor }| {
+        HeaderValue::try_from(format!("</v1/orders?limit={limit}&cursor={cursor}>; rel=\"next\"")).ok()
+    });
+    Ok((HeaderMap::from_iter(link.map(|link| (header::LINK, link))), Json(orders)))
 }
 
 pub(crate) async fn create(
     State(orders): State<Orders>,
+    owner: Owner,
     JsonBody(order): JsonBody<NewOrder>,
 ) -> Result<impl IntoResponse, Rejection> {
-    let order = orders.add(order)?;
+    let order = orders.add(owner, order)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/orders/{}", order.id))], Json(order)))
 }
 
 pub(crate) async fn read(
     State(orders): State<Orders>,
+    owner: Owner,
     Path(id): Path<String>,
 ) -> Result<Json<Order>, Rejection> {
-    let found = id.parse().ok().and_then(|id| orders.find(id));
+    let found = id.parse().ok().and_then(|id| orders.find(&owner, id));
     found
         .map(Json)
         .ok_or_else(|| Rejection::new(Reason::RouteNotFound).with_detail("There is no such order."))
@@ -151,7 +200,13 @@ fn refuse(error: &JsonRejection) -> Rejection {
 mod tests {
     use std::{collections::BTreeSet, thread};
 
+    use bartizan::Principal;
+
     use super::*;
+
+    fn ada() -> Owner {
+        Owner::of(&Principal::user("ada").build())
+    }
 
     fn order() -> NewOrder {
         NewOrder { email: "ada@example.com".to_owned(), quantity: 1, product_id: "sku-1".to_owned() }
@@ -163,13 +218,13 @@ mod tests {
         const EACH: usize = 2000;
 
         let orders = Orders::default();
-        let add = || (0..EACH).map(|_| orders.add(order()).unwrap().id).collect::<Vec<_>>();
+        let add = || (0..EACH).map(|_| orders.add(ada(), order()).unwrap().id).collect::<Vec<_>>();
         let ids: Vec<_> = thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(add)).collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), THREADS * EACH, "each has its own");
-        let missing: Vec<_> = ids.iter().filter(|id| orders.find(**id).is_none()).collect();
+        let missing: Vec<_> = ids.iter().filter(|id| orders.find(&ada(), **id).is_none()).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 
@@ -177,9 +232,9 @@ mod tests {
     fn where_there_is_no_room_one_may_try_again_later() {
         let orders = Orders::default();
         for _ in 0..MAX_ORDERS {
-            orders.add(order()).unwrap();
+            orders.add(ada(), order()).unwrap();
         }
-        let refused = orders.add(order()).unwrap_err();
+        let refused = orders.add(ada(), order()).unwrap_err();
         assert_eq!((refused.reason(), refused.retry_after()), (Reason::Overloaded, Some(RETRY_AFTER)));
     }
 }

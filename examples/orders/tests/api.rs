@@ -50,14 +50,66 @@ async fn orders_are_created_and_read_by_those_who_may() {
     assert_eq!(created.header("location"), Some("/v1/orders/1"));
     let order = json!({ "id": 1, "email": "ada@example.com", "quantity": 2, "productId": "sku-1" });
     assert_eq!(created.json(), order);
-    assert_eq!(service.get("/v1/orders/1", Some(READER_KEY)).await.json(), order);
-    assert_eq!(service.get("/v1/orders", Some(READER_KEY)).await.json(), json!([order]));
+    assert_eq!(service.get("/v1/orders/1", Some(WRITER_KEY)).await.json(), order);
+    assert_eq!(service.get("/v1/orders", Some(WRITER_KEY)).await.json(), json!([order]));
 
     let refused = service.post("/v1/orders", Some(READER_KEY), GOOD).await;
     assert_problem(&refused, 403, "permission_denied");
     let line = service.log_line(&refused).await;
     assert_eq!((&line["http.route"], &line["user.id"]), (&json!("/v1/orders"), &json!("reader")));
     assert!(line["duration_ms"].as_f64().is_some_and(|millis| millis >= 0.0));
+}
+
+/// API1 of the OWASP list, broken object level authorization.
+#[tokio::test]
+async fn azn_03_an_order_of_another_caller_is_not_there() {
+    let service = Service::start().await;
+    assert_eq!(service.post("/v1/orders", Some(WRITER_KEY), GOOD).await.status, 201);
+    let missing = service.get("/v1/orders/7", Some(READER_KEY)).await;
+    let another_s = service.get("/v1/orders/1", Some(READER_KEY)).await;
+    for reply in [&missing, &another_s] {
+        assert_problem(reply, 404, "not_found");
+    }
+    assert_eq!(another_s.json_without_id(), missing.json_without_id());
+    assert_eq!(service.get("/v1/orders", Some(READER_KEY)).await.json(), json!([]));
+}
+
+/// API4 of the OWASP list, unrestricted resource consumption.
+#[tokio::test]
+async fn val_05_the_list_is_read_page_by_page_and_a_page_has_an_end() {
+    let service = Service::start().await;
+    for _ in 0..55 {
+        assert_eq!(service.post("/v1/orders", Some(WRITER_KEY), GOOD).await.status, 201);
+    }
+    let ids = |reply: &Reply| -> Vec<u64> {
+        reply.json().as_array().unwrap().iter().map(|order| order["id"].as_u64().unwrap()).collect()
+    };
+    for (first, pages) in [
+        ("/v1/orders", vec![1..=50, 51..=55]),
+        ("/v1/orders?limit=55", vec![1..=55]),
+        ("/v1/orders?limit=200", vec![1..=55]),
+        ("/v1/orders?limit=25", vec![1..=25, 26..=50, 51..=55]),
+    ] {
+        let mut next = Some(first.to_owned());
+        for page in pages {
+            let reply = service.get(&next.expect("there is more"), Some(WRITER_KEY)).await;
+            assert_eq!((reply.status, ids(&reply)), (200, page.collect()), "{first}");
+            let link = |link: &str| link.split(['<', '>']).nth(1).unwrap().to_owned();
+            next = reply.header("link").map(link);
+        }
+        assert_eq!(next, None, "{first}");
+    }
+    for (query, status, parameter) in [
+        ("limit=201", 422, "limit"),
+        ("limit=0", 422, "limit"),
+        ("limit=many", 422, "limit"),
+        ("cursor=-1", 422, "cursor"),
+    ] {
+        let reply = service.get(&format!("/v1/orders?{query}"), Some(WRITER_KEY)).await;
+        assert_eq!(reply.status, status, "{query}: {}", reply.text());
+        let error = &reply.json()["errors"][0];
+        assert_eq!((&error["parameter"], &error["in"]), (&json!(parameter), &json!("query")), "{query}");
+    }
 }
 
 #[tokio::test]

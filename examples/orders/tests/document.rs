@@ -40,7 +40,7 @@ async fn val_05_an_order_is_what_the_document_says() {
         let reply = service.post("/v1/orders", Some(WRITER_KEY), body).await;
         assert_eq!(reply.status, 201, "{body}: {}", reply.text());
     }
-    let kept = service.get("/v1/orders/3", Some(READER_KEY)).await.json();
+    let kept = service.get("/v1/orders/3", Some(WRITER_KEY)).await.json();
     assert_eq!(kept, json!({ "id": 3, "email": "a@b.example", "quantity": 1, "productId": "A_b-9" }));
 
     let too_long = format!(r#"{{"email":"a@b.example","quantity":1,"productId":"{}"}}"#, "x".repeat(65));
@@ -77,7 +77,7 @@ async fn val_05_an_order_is_what_the_document_says() {
     let line = service.log_line(&service.post("/v1/orders", Some(WRITER_KEY), "{}").await).await;
     assert_eq!((&line["validation.code"], &line["validation.failures"]), (&json!("required"), &json!(3)));
     assert_eq!(line["openapi.operation"], "createOrder");
-    let left = service.get("/v1/orders", Some(READER_KEY)).await.json();
+    let left = service.get("/v1/orders", Some(WRITER_KEY)).await.json();
     assert_eq!(left.as_array().unwrap().len(), 3, "nothing that was refused is kept");
 }
 
@@ -137,7 +137,9 @@ async fn the_answers_are_those_of_the_document() {
         ("GET", "/v1/orders", "/v1/orders", reader, &[], "", 200),
         ("GET", "/v1/orders", "/v1/orders", reader, &both, "", 400),
         ("GET", "/v1/orders", "/v1/orders", None, &[], "", 401),
-        ("GET", "/v1/orders/1", order, reader, &[], "", 200),
+        ("GET", "/v1/orders?limit=201", "/v1/orders", reader, &[], "", 422),
+        ("GET", "/v1/orders/1", order, writer, &[], "", 200),
+        ("GET", "/v1/orders/1", order, reader, &[], "", 404),
         ("GET", "/v1/orders/2", order, reader, &[], "", 404),
         ("GET", "/v1/orders/x", order, reader, &[], "", 404),
         ("GET", "/v1/orders/%ff", order, reader, &[], "", 400),
