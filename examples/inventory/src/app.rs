@@ -14,9 +14,14 @@ use bartizan::{
 };
 use tonic::service::Routes;
 
-use crate::{Shelf, keys, proto::inventory_server::InventoryServer};
+use crate::{
+    Shelf, keys,
+    proto::{DESCRIPTOR, inventory_server::InventoryServer},
+};
 
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// How long an answer may take; a caller's `grpc-timeout` may make it shorter.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -58,7 +63,7 @@ pub struct App {
     pub stack: String,
 }
 
-/// The whole service: health for anyone, everything else with a key.
+/// The whole service: health and reflection for anyone, everything else with a key.
 ///
 /// # Errors
 ///
@@ -66,6 +71,7 @@ pub struct App {
 pub async fn app(log: AccessLogLayer, limits: Limits) -> Result<App, Box<dyn Error + Send + Sync>> {
     let rules = AuthorizeLayer::table()
         .public_grpc(HEALTH)
+        .public_grpc(REFLECTION)
         .grpc("/inventory.v1.Inventory/GetStock", Require::scope("inventory:read"))
         .grpc("/inventory.v1.Inventory/WatchStock", Require::scope("inventory:read"))
         .grpc("/inventory.v1.Inventory/Reserve", Require::scope("inventory:write"))
@@ -81,14 +87,18 @@ pub async fn app(log: AccessLogLayer, limits: Limits) -> Result<App, Box<dyn Err
         .push(TimeoutLayer::new(ANSWER)?.with_route("inventory.v1.Inventory/WatchStock", watch)?)
         .push(ClientAddrLayer::peer())
         .push(RateLimitLayer::new(limits.per_address).by(PerClientAddr))
-        .push(ApiKeyLayer::new(keys).with_realm("inventory")?.with_bypass(HEALTH)?)
+        .push(ApiKeyLayer::new(keys).with_realm("inventory")?.with_bypass(HEALTH)?.with_bypass(REFLECTION)?)
         .push(RateLimitLayer::new(limits.per_caller).by(PerPrincipal))
         .push(rules);
     let described = stack.describe().to_string();
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<InventoryServer<Shelf>>().await;
     let shelf = Shelf::default();
-    let routes = Routes::new(health_service).add_service(InventoryServer::new(shelf.clone()));
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTOR)
+        .build_v1()?;
+    let routes =
+        Routes::new(health_service).add_service(reflection).add_service(InventoryServer::new(shelf.clone()));
     // Around the fallback too: an unknown method is counted, logged and limited like any other.
     let routes = routes.into_axum_router().layer(stack.build()).into();
     Ok(App { routes, shelf, stack: described })

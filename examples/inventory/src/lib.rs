@@ -15,6 +15,9 @@ mod shelf;
 )]
 pub mod proto {
     tonic::include_proto!("inventory.v1");
+
+    /// The protocol file as reflection tells it.
+    pub(crate) const DESCRIPTOR: &[u8] = tonic::include_file_descriptor_set!("inventory");
 }
 
 pub use self::{

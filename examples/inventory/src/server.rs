@@ -47,7 +47,8 @@ pub(crate) async fn run(listen: SocketAddr, admin: Option<SocketAddr>) -> Result
     announce(local(&calls)?, local(&operators)?, &stack);
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let admin_server = tokio::spawn(axum::serve(operators, admin::routes(recorder)).into_future());
+    let admin_server =
+        tokio::spawn(axum::serve(operators, admin::routes(recorder, shelf.clone())).into_future());
     let server = Server::builder().add_routes(routes).serve_with_incoming_shutdown(
         TcpListenerStream::new(calls),
         async move {
@@ -117,7 +118,7 @@ fn announce(calls: SocketAddr, admin: SocketAddr, stack: &str) {
          cargo run -p inventory -- call --to http://{calls} get sku-1\n  \
          cargo run -p inventory -- call --to http://{calls} reserve sku-1 2\n  \
          cargo run -p inventory -- call --to http://{calls} watch sku-1\n  \
-         curl http://{admin}/health/live\n  \
+         curl http://{admin}/health/ready\n  \
          curl http://{admin}/metrics\n"
     );
 }

@@ -35,6 +35,11 @@ impl Shelf {
         self.shared.closed.send_replace(true);
     }
 
+    /// Whether it was closed: the service stops.
+    pub fn is_closed(&self) -> bool {
+        *self.shared.closed.borrow()
+    }
+
     fn level(&self, sku: &str) -> Result<&watch::Sender<u32>, Status> {
         self.shared.levels.get(sku).ok_or_else(|| Status::not_found("no such product"))
     }

@@ -24,6 +24,10 @@ use tonic::{
     transport::{Channel, Server},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 use tonic_types::StatusExt;
 
 /// What the access log wrote.
@@ -160,6 +164,26 @@ async fn grpc_15_health_needs_no_key_and_an_unknown_method_is_no_way_in() {
 }
 
 #[tokio::test]
+async fn grpc_15_reflection_needs_no_key_and_tells_the_methods() {
+    let running = Running::start().await.unwrap();
+    let mut client = ServerReflectionClient::new(running.channel.clone());
+    let mut ask = async |wanted| {
+        let request = ServerReflectionRequest { host: String::new(), message_request: Some(wanted) };
+        let mut replies =
+            client.server_reflection_info(tokio_stream::once(request)).await.unwrap().into_inner();
+        replies.message().await.unwrap().unwrap().message_response.unwrap()
+    };
+    let MessageResponse::ListServicesResponse(list) = ask(MessageRequest::ListServices(String::new())).await
+    else {
+        panic!("no list")
+    };
+    assert!(list.service.iter().any(|service| service.name == "inventory.v1.Inventory"), "{list:?}");
+    let method = MessageRequest::FileContainingSymbol("inventory.v1.Inventory.Reserve".to_owned());
+    let MessageResponse::FileDescriptorResponse(files) = ask(method).await else { panic!("no file") };
+    assert_eq!(files.file_descriptor_proto.len(), 1);
+}
+
+#[tokio::test]
 async fn grpc_06_without_the_scope_reserving_is_permission_denied_and_takes_nothing() {
     let running = Running::start().await.unwrap();
     let status = running.reserve(READER_KEY, "sku-1", 3).await.unwrap_err();
@@ -224,7 +248,8 @@ async fn lay_01_a_stream_that_its_caller_drops_is_logged_as_aborted() {
     assert_eq!(line["user.id"], "reader");
 }
 
-#[tokio::test]
+/// Time is not real here: it jumps to the deadline once nothing else is left to do.
+#[tokio::test(start_paused = true)]
 async fn grpc_09_and_grpc_10_a_stream_ends_at_its_caller_s_deadline() {
     let running = Running::start().await.unwrap();
     let mut request = with(Some(READER_KEY), WatchStockRequest { sku: "sku-1".to_owned() });

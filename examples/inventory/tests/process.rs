@@ -133,8 +133,10 @@ fn it_serves_its_own_client_and_operators_and_loses_no_line_when_stopped() {
         assert_eq!(service.answer(&["get", "sku-1"]), "sku-1: 100\n");
         assert_eq!(service.answer(&["reserve", "sku-1", "2"]), "sku-1: 98\n");
         assert_eq!(service.answer(&["--key", inventory::READER_KEY, "get", "sku-1"]), "sku-1: 98\n");
-        let alive = service.operators_get("/health/live");
-        assert!(alive.starts_with("HTTP/1.1 200"), "{alive}");
+        for path in ["/health/live", "/health/ready"] {
+            let reply = service.operators_get(path);
+            assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        }
         let metrics = service.operators_get("/metrics");
         assert!(metrics.contains(r#"rpc_method="inventory.v1.Inventory/Reserve""#), "{metrics}");
         let log = service.stop(signal);
