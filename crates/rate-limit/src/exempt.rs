@@ -12,6 +12,8 @@ use crate::{ConfigError, RequestHead};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Exempt {
     preflights: bool,
+    /// Headers with credentials besides [`CREDENTIALS`].
+    credentials: Vec<HeaderName>,
     methods: Vec<Method>,
     paths: PathSet,
     networks: Vec<IpNet>,
@@ -20,6 +22,10 @@ pub(crate) struct Exempt {
 impl Exempt {
     pub(crate) fn add_preflights(&mut self) {
         self.preflights = true;
+    }
+
+    pub(crate) fn add_credential_header(&mut self, name: HeaderName) {
+        self.credentials.push(name);
     }
 
     pub(crate) fn add_methods(&mut self, methods: impl IntoIterator<Item = Method>) {
@@ -49,7 +55,7 @@ impl Exempt {
     /// Whether no limit applies to this request.
     #[inline]
     pub(crate) fn covers(&self, head: &RequestHead<'_>) -> bool {
-        (*head.method() == Method::OPTIONS && self.preflights && is_preflight(head))
+        (*head.method() == Method::OPTIONS && self.preflights && self.is_preflight(head))
             || (!self.has_no_lists() && self.lists(head))
     }
 
@@ -61,16 +67,16 @@ impl Exempt {
                 .and_then(RequestContext::client_addr)
                 .is_some_and(|addr| self.networks.iter().any(|network| network.contains(&addr.ip())))
     }
-}
 
-/// What a browser asks before a request to another origin; a CORS layer answers it. With a credential, which no browser
-/// sends along (Fetch section 4.8), it is somebody who tries one where nobody counts.
-fn is_preflight(head: &RequestHead<'_>) -> bool {
-    let headers = head.headers();
-    headers.contains_key(header::ORIGIN)
-        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
-        && !CREDENTIALS.iter().any(|name| headers.contains_key(name))
-        && head.uri().query().is_none()
+    /// What a browser asks before a request to another origin; a CORS layer answers it. With a credential, which no
+    /// browser sends along (Fetch section 4.8), it is somebody who tries one where nobody counts.
+    fn is_preflight(&self, head: &RequestHead<'_>) -> bool {
+        let headers = head.headers();
+        headers.contains_key(header::ORIGIN)
+            && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+            && !CREDENTIALS.iter().chain(&self.credentials).any(|name| headers.contains_key(name))
+            && head.uri().query().is_none()
+    }
 }
 
 /// Where requests carry credentials. A query may too.

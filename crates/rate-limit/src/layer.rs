@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use bartizan_core::{Clock, Outcome, ServerLayer};
-use http::Method;
+use http::{HeaderName, Method};
 use tower_layer::Layer;
 
 use crate::{
@@ -274,10 +274,18 @@ impl<K: Describe> RateLimitLayer<K> {
     }
 
     /// Lets CORS preflights pass without being counted, for a service whose CORS layer stands inside of this one. Those that
-    /// carry a credential or a query are counted all the same. Default: all are counted; a CORS layer in its place answers
-    /// them before they come here.
+    /// carry a credential or a query are counted all the same: `Authorization`, `Proxy-Authorization`, `Cookie`, `x-api-key`,
+    /// `api-key`, `x-auth-token`, and what [`with_credential_header`](Self::with_credential_header) names. Default: all are
+    /// counted; a CORS layer in its place answers them before they come here.
     pub fn with_exempt_preflights(self) -> Self {
         self.with_setting(|settings| settings.exempt.add_preflights())
+    }
+
+    /// A header of your own in which callers show a credential, such as `x-shop-key`: what carries it is no preflight. Name here
+    /// what an authentication layer is told to read, where preflights are [exempt](Self::with_exempt_preflights): else keys
+    /// could be tried in what looks like one, and nobody would count.
+    pub fn with_credential_header(self, name: HeaderName) -> Self {
+        self.with_setting(|settings| settings.exempt.add_credential_header(name))
     }
 
     /// Requests from these addresses or networks (`203.0.113.9`, `10.0.0.0/8`, `2001:db8::/32`) pass without being

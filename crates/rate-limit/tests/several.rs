@@ -374,7 +374,7 @@ fn lay_08_several_limits_belong_where_the_latest_does() {
 }
 
 #[tokio::test]
-async fn exempt_requests_pass_uncounted() {
+async fn key_05_exempt_requests_pass_uncounted_and_credentials_do_not() {
     let layer = RateLimitLayer::new(rate("1/h"))
         .by(Global)
         .with_exempt_methods([Method::HEAD])
@@ -400,6 +400,16 @@ async fn exempt_requests_pass_uncounted() {
         guess
     };
     assert_eq!(passes(&lenient, 5, guess).await, 1, "KEY-05: nobody tries keys where nobody counts");
+    let named = HeaderName::from_static("x-shop-key");
+    let guess = || {
+        let mut guess = preflight();
+        guess.headers_mut().insert(named.clone(), "a guess".parse().unwrap());
+        guess
+    };
+    assert_eq!(passes(&lenient, 5, guess).await, 5, "nobody has said that it is a credential");
+    let told = layer.clone().with_credential_header(named.clone()).with_exempt_preflights();
+    assert_eq!(passes(&told, 5, guess).await, 1, "KEY-05: in a header of the service's own neither");
+    assert_eq!(passes(&told, 5, preflight).await, 5);
     assert_eq!(passes(&layer, 5, preflight).await, 1, "counted unless they are to pass");
 }
 
