@@ -6,26 +6,30 @@ use std::{collections::BTreeMap, convert::Infallible, future::ready, time::Durat
 
 use bartizan_core::{Clock, ManualClock, MatchedRoute, Reason, Rejection, ResponseBody};
 use bartizan_metrics::{
-    DURATION_BUCKETS, HTTP_SERVER_ACTIVE_REQUESTS, HTTP_SERVER_REQUEST_DURATION, MetricsLayer, REJECTIONS,
+    DURATION_BUCKETS, HTTP_CLIENT_REQUEST_DURATION, HTTP_SERVER_ACTIVE_REQUESTS,
+    HTTP_SERVER_REQUEST_DURATION, MetricsLayer, REJECTIONS, RPC_CLIENT_CALL_DURATION,
     RPC_SERVER_CALL_DURATION,
 };
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use support::{get, grpc, request};
 use tower::{Layer, service_fn};
 
 /// The buckets, each with its bound, and the count.
 type Histogram = (Vec<(f64, u64)>, Option<u64>);
 
+/// As `README.md` sets one up.
+fn recorder() -> PrometheusRecorder {
+    let durations = Matcher::Suffix("_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS);
+    builder.unwrap().build_recorder()
+}
+
 /// The text after requests that took `millis` each, some refused.
 fn exposition(millis: &[u64]) -> String {
-    let durations = Matcher::Suffix("_duration_seconds".to_owned());
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(durations, &DURATION_BUCKETS)
-        .unwrap()
-        .build_recorder();
+    let recorder = recorder();
     let handle = recorder.handle();
     let manual = ManualClock::new();
     let layer = MetricsLayer::new()
@@ -99,6 +103,41 @@ fn obs_10_the_infinite_bucket_is_the_count_and_buckets_never_shrink() {
         assert_eq!(Some(infinite), count, "{series}");
         assert_eq!((count, buckets[13].1), (Some(4), 3), "{series}: a minute is beyond the last bound");
     }
+}
+
+#[test]
+fn obs_07_every_duration_has_the_boundaries_whichever_layer_measures_it() {
+    let recorder = recorder();
+    let names = [
+        HTTP_SERVER_REQUEST_DURATION,
+        RPC_SERVER_CALL_DURATION,
+        HTTP_CLIENT_REQUEST_DURATION,
+        RPC_CLIENT_CALL_DURATION,
+        // Of other layers.
+        "bartizan_bulkhead_wait_seconds",
+        "bartizan_layer_self_seconds",
+    ];
+    metrics::with_local_recorder(&recorder, || {
+        names.iter().for_each(|name| metrics::histogram!(*name).record(0.02));
+    });
+    let handle = recorder.handle();
+    handle.run_upkeep();
+    let text = handle.render();
+    for name in names {
+        for bound in
+            DURATION_BUCKETS.map(|bound| bound.to_string()).iter().map(String::as_str).chain(["+Inf"])
+        {
+            let line = format!("{name}_bucket{{le=\"{bound}\"}} ");
+            assert_eq!(text.matches(&line).count(), 1, "{line}\n{text}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_recorder_of_these_tests() {
+    let readme = include_str!("../README.md");
+    let shown = r#".set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &DURATION_BUCKETS)?"#;
+    assert!(readme.contains(shown));
 }
 
 #[test]
