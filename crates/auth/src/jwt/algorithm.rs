@@ -1,6 +1,8 @@
 //! The algorithms that may sign a token.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
+
+use super::KeyError;
 
 /// An algorithm that may sign a token, by its registered name (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 ///
@@ -102,6 +104,15 @@ impl fmt::Display for Algorithm {
     }
 }
 
+/// As [`from_name`](Algorithm::from_name), for configuration.
+impl FromStr for Algorithm {
+    type Err = KeyError;
+
+    fn from_str(name: &str) -> Result<Self, KeyError> {
+        Self::from_name(name).ok_or(KeyError::UnknownAlgorithm)
+    }
+}
+
 /// What a key is made of. Each algorithm wants one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -200,11 +211,13 @@ mod tests {
     fn jwt_03_a_name_is_compared_with_its_case_and_none_is_no_name() {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::from_name(algorithm.as_str()), Some(algorithm));
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
         }
         for name in
             ["none", "None", "NONE", "noNE", "", "rs256", "RS256 ", "hs256", "EDDSA", "ed25519", "RS1"]
         {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
+            assert_eq!(name.parse::<Algorithm>(), Err(KeyError::UnknownAlgorithm), "{name}");
         }
     }
 

@@ -23,6 +23,8 @@ fn cb_01_the_states_have_names_that_dashboards_know() {
     let expected =
         ["closed", "open", "half_open", "recovering", "forced_open", "forced_closed", "metrics_only"];
     assert_eq!(names, expected);
+    assert_eq!(State::ALL.map(|state| state.to_string()), expected);
+    assert_eq!(Cause::ConsecutiveFailures.to_string(), "consecutive_failures");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -108,6 +108,16 @@ macro_rules! id {
             }
         }
 
+        /// As [`new`](Self::new), from a copy of the text.
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                check(text.as_bytes())?;
+                HeaderValue::from_str(text).map(Self::wrap).map_err(|_| IdError::BadCharacter)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(self.as_str())
@@ -173,6 +183,8 @@ mod tests {
         let longest = "x".repeat(128);
         for good in ["a", "AZaz09._~+/=:@-", longest.as_str()] {
             assert_eq!(RequestId::new(good.to_owned()).unwrap().as_str(), good);
+            assert_eq!(good.parse(), RequestId::new(good.to_owned()));
+            assert_eq!(good.parse(), CorrelationId::new(good.to_owned()));
         }
         let too_long = "x".repeat(129);
         for (bad, error) in [
@@ -186,6 +198,8 @@ mod tests {
             ("%0d%0a", IdError::BadCharacter),
         ] {
             assert_eq!(RequestId::new(bad.to_owned()), Err(error), "{bad:?}");
+            assert_eq!(bad.parse::<RequestId>(), Err(error), "{bad:?}");
+            assert_eq!(bad.parse::<CorrelationId>(), Err(error), "{bad:?}");
         }
     }
 

@@ -103,6 +103,12 @@ impl PrincipalKind {
     }
 }
 
+impl fmt::Display for PrincipalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl Principal {
     /// A person.
     pub fn user(subject: impl AsRef<str>) -> PrincipalBuilder {
@@ -396,6 +402,14 @@ mod tests {
     use std::hash::{BuildHasher, RandomState};
 
     use super::*;
+
+    #[test]
+    fn a_kind_is_shown_by_its_name_in_logs() {
+        assert_eq!(
+            (PrincipalKind::User.to_string(), PrincipalKind::Service.to_string()),
+            ("user".into(), "service".into())
+        );
+    }
 
     #[test]
     fn a_principal_is_what_was_said_last_and_in_no_order() {

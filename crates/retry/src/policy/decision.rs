@@ -1,6 +1,6 @@
 //! What a policy may decide.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// What is done about an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,12 +63,18 @@ macro_rules! labels {
 
         impl $name {
             /// All of them, in the order of their numbers.
-            #[cfg_attr(not(feature = "metrics"), expect(dead_code))]
+            #[cfg_attr(not(any(feature = "metrics", test)), expect(dead_code))]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The name in metrics and in the wide event.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $label,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
             }
         }
     };
@@ -123,5 +129,16 @@ labels! {
         LocalRejection = "local_rejection",
         /// A policy of your own says so.
         Policy = "policy",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_shown_by_their_names_in_metrics() {
+        assert!(RetryReason::ALL.iter().all(|reason| reason.to_string() == reason.as_str()));
+        assert!(SkipReason::ALL.iter().all(|reason| reason.to_string() == reason.as_str()));
     }
 }

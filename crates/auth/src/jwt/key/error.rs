@@ -68,7 +68,7 @@ impl fmt::Display for KeyError {
         f.write_str(match self {
             Self::Malformed => "the key is not in the form that was expected",
             Self::UnknownType => "no known algorithm uses a key of this type or curve",
-            Self::UnknownAlgorithm => "the key's algorithm does not exist",
+            Self::UnknownAlgorithm => "the algorithm does not exist",
             Self::AlgorithmNotAccepted => "the key's algorithm is not among the accepted ones",
             Self::NoAlgorithm => {
                 "the key does not say its algorithm, and not exactly one of the accepted ones fits it"
