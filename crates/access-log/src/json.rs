@@ -3,9 +3,10 @@
 use wide::u8x16;
 
 use crate::{
-    digits::three,
+    digits::{self, three},
     members::MAX_MEMBERS,
     memo::Memo,
+    padded::Short,
     redact::{REDACTED, is_secret},
 };
 
@@ -83,8 +84,8 @@ impl<'a> JsonLine<'a> {
     /// Writes the message and ends it: any text between two short ones that need no escaping, the second by `last`.
     // At the start of a line there is room for it.
     #[inline(always)]
-    pub(crate) fn message(&mut self, first: &str, text: &str, last: impl FnOnce(&mut Vec<u8>)) {
-        self.buffer.extend_from_slice(first.as_bytes());
+    pub(crate) fn message(&mut self, first: Short, text: &str, last: impl FnOnce(&mut Vec<u8>)) {
+        first.push_to(self.buffer);
         self.buffer.push(b' ');
         self.escape(text);
         last(self.buffer);
@@ -122,6 +123,12 @@ impl<'a> JsonLine<'a> {
     #[inline(always)]
     pub(crate) fn plain(&mut self, key: &'static str, text: &[u8]) {
         self.plain_with(key, |buffer| buffer.extend_from_slice(text));
+    }
+
+    /// The same of a very short one.
+    #[inline(always)]
+    pub(crate) fn short(&mut self, key: &'static str, text: Short) {
+        self.plain_with(key, |buffer| text.push_to(buffer));
     }
 
     /// The same of a text that is made in its place.
@@ -316,8 +323,8 @@ impl<'a> JsonLine<'a> {
 
 impl Value<'_> {
     #[inline]
-    pub(crate) fn unsigned(self, number: impl itoa::Integer) {
-        self.0.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    pub(crate) fn unsigned(self, number: u64) {
+        digits::push(self.0, number);
     }
 
     /// A number; JSON has no infinity and no NaN, which are `null`.
@@ -337,7 +344,7 @@ impl Value<'_> {
     /// A number of thousandths, as a number with three decimals.
     #[inline]
     pub(crate) fn thousandths(self, number: u64) {
-        self.0.extend_from_slice(itoa::Buffer::new().format(number / 1000).as_bytes());
+        digits::push(self.0, number / 1000);
         let [a, b, c] = three(number);
         self.0.extend_from_slice(&[b'.', a, b, c]);
     }
@@ -472,7 +479,7 @@ mod tests {
     fn log_01_a_line_is_at_most_16_kib_and_says_when_something_is_missing() {
         let control = "\u{1}".repeat(MAX_TEXT);
         let full = line(|line| {
-            line.member(key!("first"), |value| value.unsigned(1_u8));
+            line.member(key!("first"), |value| value.unsigned(1));
             for _ in 0..5 {
                 line.text(key!("long": text), &control);
             }

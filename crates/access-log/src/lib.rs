@@ -11,6 +11,7 @@ mod line;
 mod log;
 mod members;
 mod memo;
+mod padded;
 mod record;
 mod redact;
 mod service;

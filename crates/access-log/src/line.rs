@@ -13,6 +13,7 @@ use crate::{
     json::{JsonLine, key, push_display},
     layer::Settings,
     memo::Memo,
+    padded::{self, Short, push_padded},
     record::Head,
     redact::redacted,
     severity::Severity,
@@ -90,7 +91,7 @@ impl Entry<'_> {
     /// `GET /orders/{id} 200`: what was asked for, and what became of it.
     #[inline]
     fn message(&self, line: &mut JsonLine<'_>, route: &str) {
-        line.message(self.head.method.as_str(), route, |buffer| {
+        line.message(padded::method(self.head.method), route, |buffer| {
             let word = match (self.outcome.grpc, self.outcome.status) {
                 (Some(code), _) => code.as_str(),
                 (None, Some(status)) => {
@@ -126,7 +127,7 @@ impl Entry<'_> {
 
     #[inline]
     fn request<N: Names>(&self, line: &mut JsonLine<'_>, route: &str) {
-        line.plain(key!("http.request.method": text), self.head.method.as_str().as_bytes());
+        line.short(key!("http.request.method": text), padded::method(self.head.method));
         if self.context.protocol().is_grpc() {
             line.constant(key!("rpc.system.name": "grpc"));
             line.text(key!("rpc.method": text), route);
@@ -134,7 +135,7 @@ impl Entry<'_> {
             line.text(key!("http.route": text), route);
         }
         if let Some(version) = version(self.head.version) {
-            line.plain(N::VERSION, version);
+            line.short(N::VERSION, version);
         }
     }
 
@@ -258,13 +259,15 @@ fn write_value(line: &mut JsonLine<'_>, settings: &Settings, fact: &Fact) {
     }
 }
 
-fn version(version: Version) -> Option<&'static [u8]> {
+fn version(version: Version) -> Option<Short> {
+    const VERSIONS: [Short; 5] =
+        [Short::new("0.9"), Short::new("1.0"), Short::new("1.1"), Short::new("2"), Short::new("3")];
     match version {
-        Version::HTTP_09 => Some(b"0.9"),
-        Version::HTTP_10 => Some(b"1.0"),
-        Version::HTTP_11 => Some(b"1.1"),
-        Version::HTTP_2 => Some(b"2"),
-        Version::HTTP_3 => Some(b"3"),
+        Version::HTTP_09 => Some(VERSIONS[0]),
+        Version::HTTP_10 => Some(VERSIONS[1]),
+        Version::HTTP_11 => Some(VERSIONS[2]),
+        Version::HTTP_2 => Some(VERSIONS[3]),
+        Version::HTTP_3 => Some(VERSIONS[4]),
         _ => None,
     }
 }
@@ -280,7 +283,7 @@ fn push_ip(buffer: &mut Vec<u8>, ip: IpAddr) {
                 end += length;
             }
             // Without the last dot.
-            buffer.extend_from_slice(&text[..end - 1]);
+            push_padded(buffer, &text, end - 1);
         }
         IpAddr::V6(ip) => push_display(buffer, format_args!("{ip}")),
     }

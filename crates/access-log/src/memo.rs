@@ -2,6 +2,8 @@
 
 use std::{fmt, ptr};
 
+use crate::padded::push_padded;
+
 /// What each thread remembers of the members that it wrote, of those whose name and value stand in the program.
 ///
 /// The names of facts, and most of their values, do: what was at an address once stays there, and so such a text is known
@@ -74,11 +76,7 @@ impl Known {
 
     #[inline]
     pub(crate) fn push_to(&self, buffer: &mut Vec<u8>) {
-        // All there may be, and then what is too much taken back: to copy a number of bytes that the compiler knows takes
-        // no call.
-        let end = buffer.len() + self.length;
-        buffer.extend_from_slice(&self.written);
-        buffer.truncate(end);
+        push_padded(buffer, &self.written, self.length);
     }
 }
 

@@ -17,10 +17,18 @@ pub struct MethodName(u8);
 
 impl MethodName {
     /// Any method that is no standard one: `_OTHER`.
-    pub const OTHER: Self = Self(Self::ALL.len() as u8 - 1);
+    pub const OTHER: Self = Self(Self::TEXTS.len() as u8 - 1);
 
-    const ALL: [&str; 10] =
+    /// How many there are. [`number`](Self::number) is below it.
+    pub const COUNT: usize = Self::TEXTS.len();
+
+    const TEXTS: [&str; 10] =
         ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "_OTHER"];
+
+    /// The name with this number, for tables; [`OTHER`](Self::OTHER) where there is none.
+    pub const fn from_number(number: u8) -> Self {
+        if number < Self::OTHER.0 { Self(number) } else { Self::OTHER }
+    }
 
     /// The name of `method`.
     #[inline]
@@ -41,13 +49,13 @@ impl MethodName {
 
     /// The name in logs and metrics.
     #[inline]
-    pub fn as_str(self) -> &'static str {
-        Self::ALL[usize::from(self.0)]
+    pub const fn as_str(self) -> &'static str {
+        Self::TEXTS[self.0 as usize]
     }
 
     /// The name as a number of four bits, for tables of series.
     #[inline]
-    pub fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         self.0
     }
 }
@@ -69,8 +77,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_number_is_that_of_a_name() {
+        for number in 0..=u8::MAX {
+            let name = MethodName::from_number(number);
+            let is_one = usize::from(number) < MethodName::COUNT;
+            assert_eq!(name.number(), if is_one { number } else { MethodName::OTHER.number() });
+        }
+    }
+
+    #[test]
     fn a_standard_method_has_its_own_name_and_any_other_none() {
-        for name in &MethodName::ALL[..9] {
+        for name in &MethodName::TEXTS[..9] {
             let method = Method::from_bytes(name.as_bytes()).unwrap();
             assert_eq!(MethodName::of(&method).as_str(), *name);
         }
