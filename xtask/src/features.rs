@@ -9,7 +9,7 @@ const UMBRELLA: &str = "bartizan";
 
 /// The features of the umbrella that its own code depends on, or that it hands to several crates at once. Each other one
 /// is handed to one layer's crate, which is checked with each of its features.
-const IN_PAIRS: &str = "axum,metrics,recommended,reqwest,scope,tonic,tonic-tls,tracing";
+const IN_PAIRS: &str = "axum,metrics,recommended,reqwest,scope,tonic,tonic-tls,tracing,validate";
 
 pub(crate) fn run() -> Result<()> {
     CARGO_HACK.install()?;

@@ -19,7 +19,7 @@ pub use bartizan_core::{
 };
 #[cfg(feature = "correlation-id")]
 pub use bartizan_correlation_id::{
-    CorrelationIdLayer, LogicalCallLayer, PropagateLayer, TraceContextLayer, Trust,
+    ClientSpanLayer, CorrelationIdLayer, LogicalCallLayer, PropagateLayer, TraceContextLayer, Trust,
 };
 #[cfg(feature = "deadline")]
 pub use bartizan_deadline::{OutboundTimeoutLayer, RequestBodyTimeoutLayer, TimeoutLayer};

@@ -43,11 +43,8 @@ pub type RecommendedLayers = Nested<
 
 /// Those of them that see a call as one, whatever it takes.
 type RecommendedCallLayers = Nested<
-    LogicalCallLayer,
-    Nested<
-        ClientMetricsLayer<client::RpcSpan>,
-        Nested<OptionalLayer<ClientSpanLayer<client::RpcSpan>>, Identity>,
-    >,
+    ClientMetricsLayer<client::RpcSpan>,
+    Nested<OptionalLayer<ClientSpanLayer<client::RpcSpan>>, Nested<LogicalCallLayer, Identity>>,
 >;
 
 /// A [recommended](Stack::recommended) stack. Credentials may be pushed inside of it.
@@ -114,11 +111,11 @@ impl Stack<Client> {
 
     /// The same with other settings.
     pub fn recommended_with(self, settings: Recommended) -> RecommendedStack {
-        let Recommended { spans, metrics, call, total, retry, bulkhead, breaker, propagate, attempt, .. } =
+        let Recommended { spans, metrics, total, retry, bulkhead, breaker, propagate, attempt, .. } =
             settings;
-        self.push(spans.as_ref().map(ClientSpanLayer::of_calls))
+        self.push(propagate.of_calls())
+            .push(spans.as_ref().map(ClientSpanLayer::of_calls))
             .push(metrics.of_calls())
-            .push(call)
             .push(total)
             .push(retry)
             .push(bulkhead)
@@ -154,7 +151,6 @@ pub struct Recommended {
     measures: Measures,
     spans: Option<ClientSpanLayer>,
     metrics: ClientMetricsLayer,
-    call: LogicalCallLayer,
     total: OutboundTimeoutLayer,
     retry: RetryLayer,
     bulkhead: Option<BulkheadLayer>,
@@ -176,7 +172,6 @@ impl Recommended {
             measures: Measures::default(),
             spans: None,
             metrics: ClientMetricsLayer::new(name.clone())?,
-            call: LogicalCallLayer::new(),
             total: OutboundTimeoutLayer::total(TOTAL)?,
             retry: RetryLayer::new().with_name(name.clone())?,
             bulkhead: None,
@@ -305,7 +300,6 @@ impl Recommended {
         let measures = &self.measures;
         Self {
             metrics: measures.give(self.metrics),
-            call: measures.give(self.call),
             total: measures.give(self.total),
             retry: measures.give(self.retry),
             bulkhead: self.bulkhead.map(|bulkhead| measures.give(bulkhead)),
@@ -387,7 +381,6 @@ measuring! {
     [] ClientMetricsLayer: with_clock with_recorder;
     [P] OutboundTimeoutLayer<P>: with_clock with_recorder;
     [] RetryLayer: with_clock with_recorder;
-    [] LogicalCallLayer: with_clock;
     [] PropagateLayer: with_clock;
 }
 

@@ -16,7 +16,9 @@ use bartizan::{
     ClientLayer, Clock, Deadline, ManualClock, Recommended, RequestContext, Stack, TimeSource,
     bulkhead::BulkheadLayer,
     circuit_breaker::{BreakerPolicy, CircuitBreakerLayer, State},
-    correlation_id::{CorrelationIdLayer, LogicalCallLayer, PropagateLayer, TraceContextLayer},
+    correlation_id::{
+        ClientSpanLayer, CorrelationIdLayer, LogicalCallLayer, PropagateLayer, TraceContextLayer,
+    },
     deadline::{OutboundTimeoutLayer, TimeoutLayer},
     metrics::ClientMetricsLayer,
     phase,
@@ -90,12 +92,14 @@ impl ClientLayer for Credentials {
 fn lay_08_what_stands_inside_knows_what_the_layers_of_the_stack_provide() {
     let stack = Stack::client().recommended("supplier").unwrap();
     let by_hand = Stack::client()
-        .push(ClientMetricsLayer::new("supplier").unwrap().of_calls())
         .push(LogicalCallLayer::new())
+        .push(None::<ClientSpanLayer<phase::client::RpcSpan>>)
+        .push(ClientMetricsLayer::new("supplier").unwrap().of_calls())
         .push(OutboundTimeoutLayer::total(Duration::from_secs(10)).unwrap())
         .push(RetryLayer::new())
         .push(None::<BulkheadLayer>)
         .push(CircuitBreakerLayer::new(BreakerPolicy::new()))
+        .push(None::<ClientSpanLayer>)
         .push(PropagateLayer::new())
         .push(ClientMetricsLayer::new("supplier").unwrap())
         .push(OutboundTimeoutLayer::per_attempt(Duration::from_secs(3)).unwrap());
@@ -276,4 +280,62 @@ async fn the_bulkhead_is_tuned_as_other_layers_are() {
         refused.unwrap_err().to_string(),
         "the bulkhead of the recommended stack cannot be set up: bulkhead: `reserved` must be less than the limit"
     );
+}
+
+/// The ids that are sent with a call of no request, over HTTP or gRPC.
+#[cfg(feature = "tracing")]
+async fn sent(settings: Recommended, is_grpc: bool) -> HeaderMap {
+    let seen = Arc::new(Mutex::new(Vec::<HeaderMap>::new()));
+    let supplier = {
+        let seen = Arc::clone(&seen);
+        service_fn(move |call: Request<_>| {
+            seen.lock().unwrap().push(call.headers().clone());
+            future::ready(Ok::<_, Infallible>(answer(200)))
+        })
+    };
+    let client = Stack::client().recommended_with(settings).build().layer(supplier);
+    let mut call = Request::post("http://supplier.internal/pkg.Orders/Get");
+    if is_grpc {
+        call = call.header("content-type", "application/grpc");
+    }
+    let response = client.oneshot(call.body(Body::new()).unwrap()).await.unwrap();
+    let _ = response.into_body().collect().await.map(drop);
+    let mut seen = seen.lock().unwrap();
+    seen.remove(0)
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test(start_paused = true)]
+async fn obs_04_and_obs_05_the_id_that_is_sent_is_that_of_the_span() {
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry());
+    for is_grpc in [false, true] {
+        let offered = Arc::new(Mutex::new(Vec::new()));
+        let spans = {
+            let offered = Arc::clone(&offered);
+            ClientSpanLayer::new(tracing::Level::INFO).with_setup(move |_, place| {
+                offered.lock().unwrap().push(place.clone());
+                None
+            })
+        };
+        let headers = sent(Recommended::new("supplier").unwrap().with_spans(spans), is_grpc).await;
+        let offered = offered.lock().unwrap();
+        let [place] = &offered[..] else { panic!("one span: {offered:?}") };
+        assert_eq!(headers["traceparent"], place.traceparent(place.span_id()));
+        assert_eq!(place.parent_id(), None, "nobody has a span above it");
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[tokio::test(start_paused = true)]
+async fn trc_07_the_share_of_the_propagation_counts_with_spans_and_without() {
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry());
+    for (is_grpc, has_spans) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut settings = Recommended::new("supplier").unwrap();
+        if has_spans {
+            settings = settings.with_spans(ClientSpanLayer::new(tracing::Level::INFO));
+        }
+        let settings = settings.with_propagation(|propagate| propagate.with_sampled_share(0.0)).unwrap();
+        let flags = sent(settings, is_grpc).await["traceparent"].to_str().unwrap()[53..].to_owned();
+        assert_eq!(flags, "02", "gRPC {is_grpc}, spans {has_spans}");
+    }
 }

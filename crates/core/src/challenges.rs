@@ -28,7 +28,10 @@ impl Challenges {
     /// assert_eq!(Challenges::refusal(&extensions).unwrap().reason(), Reason::Unauthenticated);
     /// ```
     pub fn refusal(extensions: &Extensions) -> Option<Rejection> {
-        let Self(challenges) = extensions.get()?;
+        let challenges = Self::of(extensions);
+        if challenges.is_empty() {
+            return None;
+        }
         let refusal = Rejection::new(Reason::Unauthenticated);
         Some(challenges.iter().fold(refusal, |refusal, challenge| {
             refusal.with_header(header::WWW_AUTHENTICATE, challenge.clone())

@@ -100,6 +100,9 @@ impl Settings {
         which: Which,
         name: &HeaderName,
     ) -> Received {
+        if !has(headers, name) {
+            return Received::Nothing;
+        }
         let lines = headers.get_all(name);
         match inbound::take(lines.iter(), self.trust) {
             Some(Ok(id)) => Received::Good(id),
@@ -127,6 +130,13 @@ impl Settings {
         }
         id
     }
+}
+
+/// Whether there is such a header. Where names are few, they are looked at one by one: that costs less than a hash.
+#[inline]
+fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
+    const FEW: usize = 8;
+    if headers.keys_len() <= FEW { headers.keys().any(|known| known == name) } else { headers.contains_key(name) }
 }
 
 /// What a header brought.

@@ -12,8 +12,8 @@ use std::{
 };
 
 use bartizan_core::{
-    CorrelationId, Reason, Rejection, RequestContext, RequestId, ResendCount, ResponseBody, SpanId,
-    TraceContext, TraceId, phase,
+    CorrelationId, MatchedRoute, Reason, Rejection, RequestContext, RequestId, ResendCount, ResponseBody,
+    SpanId, TraceContext, TraceId, phase,
 };
 use bartizan_correlation_id::{ClientSpanLayer, ConfigError, LogicalCallLayer, PropagateLayer};
 use bartizan_testkit::contract;
@@ -232,8 +232,7 @@ fn obs_04_each_attempt_of_an_http_request_is_a_span_and_sends_its_own_id() {
             request: &mut Request<()>,
             result: &mut Result<Response<B>, Infallible>,
         ) -> Option<Self::Future> {
-            let before = request.extensions().get::<ResendCount>().map_or(0, |count| count.get());
-            request.extensions_mut().insert(ResendCount::after(before + 1));
+            ResendCount::add(request.extensions_mut(), 1);
             result.as_ref().unwrap().status().is_server_error().then(|| std::future::ready(()))
         }
         fn clone_request(&mut self, request: &Request<()>) -> Option<Request<()>> {
@@ -368,6 +367,54 @@ fn obs_03_what_is_refused_on_this_side_is_an_error_without_a_status_of_the_upstr
         ("otel.status_code", Some("ERROR")),
         ("error.type", Some("deadline_exceeded")),
     ]);
+}
+
+#[test]
+fn obs_05_a_call_without_a_grpc_status_tells_none_of_http() {
+    span_of_call(grpc("/pkg.Orders/Get"), |_| {
+        let frames = [Ok(Frame::data(Bytes::from("half"))), Err("broken")];
+        let body = StreamBody::new(stream::iter(frames));
+        Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+    })
+    .expect(&[
+        ("http.response.status_code", None),
+        ("rpc.status_code", None),
+        ("error.type", Some("body_error")),
+    ]);
+}
+
+#[test]
+fn obs_05_the_method_is_the_call_s_and_no_template_of_a_router() {
+    let mut request = grpc("/pkg.Orders/Get");
+    request.extensions_mut().insert(MatchedRoute::template("/gateway/{*rest}"));
+    span_of_call(request, |_| answer_grpc("0"))
+        .expect(&[("otel.name", Some("pkg.Orders/Get")), ("rpc.method", Some("pkg.Orders/Get"))]);
+}
+
+#[test]
+fn obs_08_the_query_may_be_left_out_of_the_span() {
+    let fields = span_through(&layer().with_query(false), get("http://a/b?c=d"), ok);
+    fields.expect(&[("url.full", Some("http://a/b"))]);
+}
+
+#[test]
+fn trc_03_the_random_flag_stays_whatever_the_hook_returns_for_the_trace() {
+    for flags in [0x00, TraceContext::RANDOM, TraceContext::RANDOM | TraceContext::SAMPLED] {
+        let far = Far::new(&[200]);
+        let spans = layer().with_setup(|_, place| {
+            // As OpenTelemetry's SDK does with what it does not sample.
+            Some(TraceContext::new(place.trace_id(), SpanId::new([2; 8]).unwrap(), 0))
+        });
+        let _ = Told::during(async {
+            let context = RequestContext::of(&mut Request::new(()));
+            context.set_trace(TraceContext::new(place().trace_id(), place().span_id(), flags));
+            let mut request = get("http://a/");
+            request.extensions_mut().insert(context);
+            spans.layer(PropagateLayer::new().layer(far.clone())).oneshot(request).await.unwrap();
+        });
+        let expected = format!("{:02x}", flags & TraceContext::RANDOM);
+        assert_eq!(parent(&far.sent()[0]), ("ab".repeat(16), "02".repeat(8), expected));
+    }
 }
 
 #[test]

@@ -116,8 +116,8 @@ async fn trc_01_and_trc_04_the_span_of_the_layer_belongs_to_the_callers_trace() 
     assert_eq!(span.parent_span_id.to_string(), "cd".repeat(8));
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn trc_04_and_obs_04_the_service_that_is_called_hangs_its_spans_under_the_one_that_is_exported() {
+/// What is sent with a call that is made for a request with this `traceparent`, and what is exported of both.
+async fn called_for(traceparent: String) -> (String, Vec<SpanData>) {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let subscriber = tracing_subscriber::registry()
@@ -140,20 +140,29 @@ async fn trc_04_and_obs_04_the_service_that_is_called_hangs_its_spans_under_the_
         call.extensions_mut().insert(RequestContext::get(request.extensions()).unwrap().clone());
         client.clone().oneshot(call)
     }));
-
-    let traceparent = format!("00-{}-{}-01", "ab".repeat(16), "cd".repeat(8));
     let request = http::Request::get("/").header("traceparent", traceparent).body(String::new()).unwrap();
     let body = service.oneshot(request).await.unwrap().into_body();
     let sent = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
     provider.force_flush().unwrap();
+    (String::from_utf8(sent.to_vec()).unwrap(), exporter.get_finished_spans().unwrap())
+}
 
-    let exported = exporter.get_finished_spans().unwrap();
+#[tokio::test(flavor = "current_thread")]
+async fn trc_04_and_obs_04_the_service_that_is_called_hangs_its_spans_under_the_one_that_is_exported() {
+    let (sent, exported) = called_for(format!("00-{}-{}-01", "ab".repeat(16), "cd".repeat(8))).await;
     let find =
         |kind| exported.iter().find(|span| span.span_kind == kind).unwrap_or_else(|| panic!("{exported:?}"));
     let (server, call) = (find(SpanKind::Server), find(SpanKind::Client));
     assert_eq!(call.parent_span_id, server.span_context.span_id());
     assert_eq!(call.span_context.trace_id().to_string(), "ab".repeat(16));
-    let expected = format!("00-{}-{}-01", "ab".repeat(16), call.span_context.span_id());
-    assert_eq!(sent, expected);
+    assert_eq!(sent, format!("00-{}-{}-01", "ab".repeat(16), call.span_context.span_id()));
     assert_eq!(call.name, "GET");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn trc_03_the_random_flag_goes_on_as_it_came_also_of_what_is_not_sampled() {
+    for flags in ["00", "01", "02", "03"] {
+        let (sent, _) = called_for(format!("00-{}-{}-{flags}", "ab".repeat(16), "cd".repeat(8))).await;
+        assert!(sent.ends_with(flags), "{flags}: {sent}");
+    }
 }

@@ -88,8 +88,9 @@ impl MatchedRoute {
         };
     }
 
-    /// The gRPC method that a path names, without the leading slash, if it has the form of one.
-    pub(crate) fn method_in(path: &str) -> Option<&str> {
+    /// The gRPC method that a path names, without the leading slash, if it has the form of one: `pkg.Service/Method` in the
+    /// alphabet of protobuf names, at most 256 bytes with the slash.
+    pub fn method_in(path: &str) -> Option<&str> {
         if is_grpc_method(path) { path.strip_prefix('/') } else { None }
     }
 

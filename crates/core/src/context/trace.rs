@@ -89,6 +89,13 @@ impl TraceContext {
         }
     }
 
+    /// Whether the low seven bytes of the trace id are random.
+    #[must_use]
+    pub fn with_random(mut self, random: bool) -> Self {
+        self.flags = if random { self.flags | Self::RANDOM } else { self.flags & !Self::RANDOM };
+        self
+    }
+
     /// Under the caller's span.
     #[must_use]
     pub fn with_parent(mut self, parent: SpanId) -> Self {

@@ -109,10 +109,15 @@ pub mod client {
     mod sealed {
         pub trait Sealed {}
         impl Sealed for super::Attempt {}
+        impl Sealed for super::AttemptSpan {}
         impl Sealed for super::RpcSpan {}
     }
 
     impl Measured for Attempt {
+        const GRPC: bool = false;
+    }
+
+    impl Measured for AttemptSpan {
         const GRPC: bool = false;
     }
 
@@ -133,7 +138,9 @@ pub mod client {
         Bulkhead = "bulkhead";
         /// Circuit breakers.
         Breaker = "breaker";
-        /// What is done for each attempt: propagation, span, metrics, timeout.
+        /// The span of each attempt, whose id the propagation sends.
+        AttemptSpan = "attempt_span";
+        /// What is done for each attempt: propagation, metrics, timeout.
         Attempt = "attempt";
         /// Credentials: innermost.
         Credentials = "credentials";

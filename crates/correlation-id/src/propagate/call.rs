@@ -48,6 +48,9 @@ pub(super) struct Call {
     /// Made for the call, or the place of its span.
     trace: Option<TraceContext>,
     span: Option<SpanId>,
+    /// Whether somebody opened a span of that id.
+    #[cfg(feature = "tracing")]
+    is_open: bool,
 }
 
 impl Call {
@@ -90,8 +93,11 @@ impl Call {
             Some(state) => place.with_state(state.clone()),
             None => place,
         };
-        // A trace that was made for the call has no span above.
-        let parent = if self.trace.is_none() { Some(trace.span_id()) } else { self.span };
+        // A trace that was made for the call has no span above but one that was opened around it.
+        let parent = match self.trace {
+            None => Some(trace.span_id()),
+            Some(_) => self.span.filter(|_| self.is_open),
+        };
         match parent {
             Some(parent) => place.with_parent(parent),
             None => place,
@@ -102,6 +108,7 @@ impl Call {
     #[cfg(feature = "tracing")]
     pub(super) fn place(&mut self, place: TraceContext) {
         self.span = Some(place.span_id());
+        self.is_open = true;
         self.trace = Some(place);
     }
 

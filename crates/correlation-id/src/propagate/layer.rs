@@ -6,7 +6,7 @@ use bartizan_core::{ClientLayer, Clock, phase};
 use http::HeaderName;
 use tower_layer::Layer;
 
-use super::{Propagate, authorities::Authorities, call::Mint};
+use super::{LogicalCallLayer, Propagate, authorities::Authorities, call::Mint};
 use crate::{ConfigError, MakeId, names::Names};
 
 /// Sends the ids, the trace and the allowed baggage of the request that is being served along with each outgoing
@@ -198,6 +198,12 @@ impl PropagateLayer {
     pub fn with_sampled_share(mut self, share: f64) -> Result<Self, ConfigError> {
         self.edit().mint.set_sampled_share(share)?;
         Ok(self)
+    }
+
+    /// The layer for the outside of the retries, which makes ids and traces of calls that belong to no request as this one
+    /// is told to: its own are asked for no more then.
+    pub fn of_calls(&self) -> LogicalCallLayer {
+        LogicalCallLayer::minting(self.settings.mint.clone())
     }
 
     /// Reads the time for such ids from this clock. Default: the system's.

@@ -62,6 +62,10 @@ impl LogicalCallLayer {
         Self::default()
     }
 
+    pub(super) fn minting(mint: Mint) -> Self {
+        Self { mint: Arc::new(mint) }
+    }
+
     /// Makes the ids of calls that belong to no request this way. Default: [`UuidV7`](crate::UuidV7).
     pub fn with_generator(mut self, generator: impl MakeId) -> Self {
         Arc::make_mut(&mut self.mint).generator = Arc::new(generator);

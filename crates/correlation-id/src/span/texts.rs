@@ -19,12 +19,17 @@ pub(crate) fn printable(text: &str, max: usize) -> Cow<'_, str> {
 }
 
 /// No name is longer (RFC 1035 section 2.3.4).
-pub(crate) const MAX_HOST: usize = 255;
+const MAX_HOST: usize = 255;
 
 /// Whom a request is meant for: as it says itself.
 pub(crate) fn server<B>(request: &Request<B>) -> Option<Authority> {
     let from_host = |headers: &HeaderMap| Authority::try_from(headers.get(header::HOST)?.as_bytes()).ok();
     request.uri().authority().cloned().or_else(|| from_host(request.headers()))
+}
+
+/// The host of an authority: of an IPv6 address without its brackets.
+pub(crate) fn address(authority: &Authority) -> &str {
+    cut(authority.host(), MAX_HOST).trim_start_matches('[').trim_end_matches(']')
 }
 
 pub(crate) fn version(version: Version) -> Option<&'static str> {
@@ -59,5 +64,14 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         assert_eq!((cut("abc", 3), cut("abc", 2)), ("abc", "ab"));
         assert_eq!(cut("aé", 2), "a");
+    }
+
+    #[test]
+    fn obs_02_an_address_has_no_brackets() {
+        for (authority, expected) in
+            [("[::1]:8443", "::1"), ("a.example:1", "a.example"), ("10.0.0.1", "10.0.0.1")]
+        {
+            assert_eq!(address(&authority.parse().unwrap()), expected);
+        }
     }
 }

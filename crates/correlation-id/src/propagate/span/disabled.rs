@@ -22,7 +22,7 @@ impl SpanEnd {
         span.unreachable()
     }
 
-    pub(super) fn outcome(span: &OpenSpan, _: Option<&Outcome>) {
+    pub(super) fn outcome(span: &OpenSpan, _: bool, _: Option<&Outcome>) {
         span.unreachable()
     }
 }

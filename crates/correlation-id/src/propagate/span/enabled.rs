@@ -15,7 +15,7 @@ use crate::{
     },
     span::{
         OpenSpan, is_wanted, span_at,
-        texts::{MAX_HOST, cut, hex, method, printable, server, version},
+        texts::{address, hex, method, printable, server, version},
     },
 };
 
@@ -23,7 +23,8 @@ impl ClientSpanLayer {
     /// A layer that opens spans of this level.
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn new(level: Level) -> Self {
-        let settings = Settings { level, setup: None, mint: Mint::default(), redacted: Box::default() };
+        let (mint, redacted) = (Mint::default(), Box::default());
+        let settings = Settings { level, setup: None, mint, query: true, redacted };
         Self { settings: Arc::new(settings), place: PhantomData }
     }
 
@@ -48,6 +49,13 @@ impl ClientSpanLayer {
         setup: impl Fn(&Span, &TraceContext) -> Option<TraceContext> + Send + Sync + 'static,
     ) -> Self {
         self.edit().setup = Some(Arc::new(setup));
+        self
+    }
+
+    /// Whether the query is told in `url.full`. Default: it is, without its secrets, as OpenTelemetry has it.
+    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    pub fn with_query(mut self, told: bool) -> Self {
+        self.edit().query = told;
         self
     }
 
@@ -83,6 +91,8 @@ pub(super) struct Settings {
     level: Level,
     setup: Option<Arc<Setup>>,
     mint: Mint,
+    /// Whether it is told.
+    query: bool,
     /// Names of parameters.
     redacted: Box<[Box<str>]>,
 }
@@ -96,7 +106,14 @@ impl Settings {
         let mut call = Call::within(request.extensions());
         let span = OpenSpan::new(self.describe(is_grpc, request, &call))?;
         let own = call.child(&self.mint);
-        let place = self.setup.as_ref().and_then(|setup| setup(&span, &own)).unwrap_or(own);
+        let place = match self.setup.as_ref().and_then(|setup| setup(&span, &own)) {
+            // The flag tells of the trace's id, and stays as it came (TRC-03).
+            Some(place) if place.trace_id() == own.trace_id() => {
+                place.with_random(own.flags() & TraceContext::RANDOM != 0)
+            }
+            Some(place) => place,
+            None => own,
+        };
         span.record("trace_id", hex(&place.trace_id().to_hex()));
         span.record("span_id", hex(&place.span_id().to_hex()));
         call.place(place);
@@ -107,15 +124,17 @@ impl Settings {
     /// The span with all that is known before the request is sent.
     fn describe<B>(&self, is_grpc: bool, request: &Request<B>, call: &Call) -> Span {
         let (method, original) = method(request.method());
-        let (rpc_method, rpc_original) = if is_grpc { rpc_method(request) } else { (None, None) };
-        let name = match (is_grpc, &rpc_method, &original) {
-            (true, Some(route), _) if !route.is_other() => route.as_str(),
-            (true, ..) => "grpc",
+        let path = request.uri().path();
+        let rpc_method = MatchedRoute::method_in(path);
+        let rpc_original = (is_grpc && rpc_method.is_none()).then(|| excerpt(path));
+        let name = match (is_grpc, rpc_method, &original) {
+            (true, Some(rpc_method), _) => rpc_method,
+            (true, None, _) => "grpc",
             (false, _, Some(_)) => "HTTP",
             (false, _, None) => method,
         };
-        let url = (!is_grpc).then(|| url::full(request.uri(), &self.redacted));
-        let url = url.as_deref().map(|url| printable(url, MAX_URL));
+        let url = (!is_grpc).then(|| url::full(request.uri(), self.query, &self.redacted));
+        let url = url.as_deref().filter(|url| !url.is_empty()).map(|url| printable(url, MAX_URL));
         let server = server(request);
         let resend = request.extensions().get::<ResendCount>().filter(|_| !is_grpc);
 
@@ -131,11 +150,11 @@ impl Settings {
             http.response.status_code = Empty,
             url.full = url.as_deref(),
             rpc.system.name = is_grpc.then_some("grpc"),
-            rpc.method = rpc_method.as_ref().map(|route| route.as_str()),
-            rpc.method_original = rpc_original.as_deref(),
+            rpc.method = is_grpc.then(|| rpc_method.unwrap_or(MatchedRoute::OTHER)),
+            rpc.method_original = rpc_original.map(|path| printable(&path, MAX_URL).into_owned()).as_deref(),
             rpc.status_code = Empty,
             "error.type" = Empty,
-            server.address = server.as_ref().map(|server| cut(server.host(), MAX_HOST)),
+            server.address = server.as_ref().map(address),
             server.port = server.as_ref().and_then(|server| port(server, request.uri())),
             network.protocol.version = Empty,
             trace_id = Empty,
@@ -150,6 +169,7 @@ impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")
             .field("level", &self.level)
+            .field("query", &self.query)
             .field("redacted_parameters", &self.redacted)
             .finish_non_exhaustive()
     }
@@ -157,13 +177,6 @@ impl fmt::Debug for Settings {
 
 /// A longer URL is cut, after its secrets were taken out.
 const MAX_URL: usize = 2048;
-
-/// The gRPC method; for what is none `_OTHER`, and what was written.
-fn rpc_method<B>(request: &Request<B>) -> (Option<MatchedRoute>, Option<String>) {
-    let route = MatchedRoute::of(request);
-    let original = route.is_other().then(|| printable(&excerpt(request.uri().path()), MAX_URL).into_owned());
-    (Some(route), original)
-}
 
 /// That which is meant when the authority names none too: it is required of a client's span.
 fn port(server: &Authority, uri: &Uri) -> Option<u16> {
@@ -184,13 +197,15 @@ impl SpanEnd {
     }
 
     /// Without an outcome, in a panic.
-    pub(super) fn outcome(span: &OpenSpan, outcome: Option<&Outcome>) {
+    pub(super) fn outcome(span: &OpenSpan, is_grpc: bool, outcome: Option<&Outcome>) {
         if let Some(code) = outcome.and_then(Outcome::grpc_of_call) {
             span.record("rpc.status_code", code.as_str());
-        } else if let Some(status) = outcome.and_then(of_upstream) {
+        }
+        let status = outcome.filter(|_| !is_grpc).and_then(of_upstream);
+        if let Some(status) = status {
             span.record("http.response.status_code", status.as_u16());
         }
-        if let Some(error) = error_type(outcome) {
+        if let Some(error) = error_type(outcome, status) {
             span.record("otel.status_code", "ERROR");
             span.record("error.type", error);
         }
@@ -203,7 +218,7 @@ fn of_upstream(outcome: &Outcome) -> Option<&StatusCode> {
 }
 
 /// Why it is an error of the call, if it is one. What the caller gave up is none.
-fn error_type(outcome: Option<&Outcome>) -> Option<&str> {
+fn error_type<'o>(outcome: Option<&'o Outcome>, status: Option<&'o StatusCode>) -> Option<&'o str> {
     let Some(outcome) = outcome else { return Some(Ending::Panic.as_str()) };
     if let Some(code) = outcome.rejection_code() {
         return Some(code);
@@ -211,7 +226,7 @@ fn error_type(outcome: Option<&Outcome>) -> Option<&str> {
     if !matches!(outcome.ending, Ending::Completed | Ending::ClientAborted) {
         return Some(outcome.ending.as_str());
     }
-    match (outcome.grpc_of_call(), of_upstream(outcome)) {
+    match (outcome.grpc_of_call(), status) {
         (Some(code), _) => (code != GrpcCode::Ok).then(|| code.as_str()),
         (None, Some(status)) => {
             (status.is_client_error() || status.is_server_error()).then(|| status.as_str())

@@ -55,7 +55,7 @@ response.into_body().collect().await?; // The span ends with the body.
 /// conventions. Those that tracing-opentelemetry reads are there.
 ///
 /// - always: `otel.name`, `otel.kind` (`client`), `server.address`, `server.port` as far as they are known, `trace_id`,
-///   `span_id` as they are sent, `request_id`, `correlation_id`; with the head of the response `network.protocol.version`.
+///   `span_id` as they are sent where the caller set no `traceparent` by hand, `request_id`, `correlation_id`; with the head of the response `network.protocol.version`.
 /// - HTTP: `otel.name` is the method. `http.request.method`, `url.full`, `http.request.resend_count` from the second attempt
 ///   on (by `RetryLayer`, or a [`ResendCount`](bartizan_core::ResendCount) in the request's extensions); at the end
 ///   `http.response.status_code`.
@@ -67,17 +67,19 @@ response.into_body().collect().await?; // The span ends with the body.
 /// `url.full` holds no secret that can be known as one: user information is `REDACTED:REDACTED`, and the values of
 /// `X-Amz-Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `AWSAccessKeyId`, `Signature`, `sig` and
 /// `X-Goog-Signature` are `REDACTED`; so are those of parameters whose [name tells a secret](bartizan_core::is_secret_name),
-/// and of those that you name. It is cut to 2048 bytes after that.
+/// and of those that you name. After that it is cut to 2048 bytes, and what is no printable ASCII is percent-encoded. The
+/// [query may be left out](Self::with_query).
 ///
 /// # In a stack
 ///
-/// Phase `client::Attempt`, outside of [`PropagateLayer`](crate::PropagateLayer); by `of_calls`, phase `client::RpcSpan`. It
-/// needs nothing, provides nothing, refuses nothing, and the response passes unchanged. A request for which nobody listens
-/// passes without a span, and has the id that `PropagateLayer` makes.
+/// Phase `client::AttemptSpan`, outside of [`PropagateLayer`](crate::PropagateLayer); by `of_calls`, phase `client::RpcSpan`,
+/// inside of [`LogicalCallLayer`](crate::LogicalCallLayer). It needs nothing, provides nothing, refuses nothing, and the
+/// response passes unchanged. A request for which nobody listens passes without a span, and has the id that `PropagateLayer`
+/// makes. With a `LogicalCallLayer` outside, that decides which traces are sampled that begin with a call.
 ///
 /// Clones share their settings.
 #[must_use]
-pub struct ClientSpanLayer<P = client::Attempt> {
+pub struct ClientSpanLayer<P = client::AttemptSpan> {
     pub(super) settings: Arc<Settings>,
     pub(super) place: PhantomData<fn() -> P>,
 }

@@ -13,12 +13,13 @@ use crate::span::OpenSpan;
 /// Named only because [`ClientSpanFuture`](crate::ClientSpanFuture) and [`ClientSpanBody`](crate::ClientSpanBody) hold one.
 pub struct ClientSpanRecord {
     span: OpenSpan,
+    is_grpc: bool,
     settled: bool,
 }
 
 impl ClientSpanRecord {
-    pub(super) fn new(span: OpenSpan) -> Self {
-        Self { span, settled: false }
+    pub(super) fn new(span: OpenSpan, is_grpc: bool) -> Self {
+        Self { span, is_grpc, settled: false }
     }
 }
 
@@ -33,7 +34,7 @@ impl Observer for ClientSpanRecord {
 
     fn on_end(mut self, outcome: Outcome) {
         self.settled = true;
-        SpanEnd::outcome(&self.span, Some(&outcome));
+        SpanEnd::outcome(&self.span, self.is_grpc, Some(&outcome));
     }
 }
 
@@ -41,7 +42,7 @@ impl Drop for ClientSpanRecord {
     fn drop(&mut self) {
         if !self.settled {
             // Never observed: the client panicked before it gave a future.
-            SpanEnd::outcome(&self.span, None);
+            SpanEnd::outcome(&self.span, self.is_grpc, None);
         }
     }
 }

@@ -72,7 +72,7 @@ where
             Some(span) => {
                 let head = request.method() == Method::HEAD;
                 // Made before the inner service is called, so that one that panics in `call` is recorded too.
-                let record = ClientSpanRecord::new(span.clone());
+                let record = ClientSpanRecord::new(span.clone(), is_grpc);
                 let inner = span.enter(|| self.inner.call(request));
                 OptionalFuture::On { future: InSpan::new(span, observe(inner, protocol, head, record)) }
             }

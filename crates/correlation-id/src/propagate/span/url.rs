@@ -18,8 +18,8 @@ const SECRET_KEYS: [&str; 7] = [
     "X-Goog-Signature",
 ];
 
-/// `url.full`: what of a URI may be told. `more` are further keys of secrets.
-pub(super) fn full(uri: &Uri, more: &[Box<str>]) -> String {
+/// `url.full`: what of a URI may be told, with its query if that is wanted. `more` are further keys of secrets.
+pub(super) fn full(uri: &Uri, with_query: bool, more: &[Box<str>]) -> String {
     let mut full = String::new();
     if let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) {
         full.push_str(scheme);
@@ -34,18 +34,25 @@ pub(super) fn full(uri: &Uri, more: &[Box<str>]) -> String {
         full.push_str(host);
     }
     full.push_str(uri.path());
-    for (index, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
-        full.push(if index == 0 { '?' } else { '&' });
-        match pair.split_once('=') {
-            Some((key, _)) if is_secret(key, more) => full.extend([key, "=", REDACTED]),
-            _ => full.push_str(pair),
+    if let Some(query) = uri.query().filter(|_| with_query) {
+        full.push('?');
+        // Some take a semicolon for an ampersand.
+        for pair in query.split_inclusive(['&', ';']) {
+            let (pair, end) = pair.split_at(pair.len() - usize::from(pair.ends_with(['&', ';'])));
+            match pair.split_once('=') {
+                Some((key, _)) if is_secret(key, more) => full.extend([key, "=", REDACTED]),
+                _ => full.push_str(pair),
+            }
+            full.push_str(end);
         }
     }
     full
 }
 
 fn is_secret(key: &str, more: &[Box<str>]) -> bool {
-    let key = &*percent_decode_str(key).decode_utf8_lossy();
+    let key = percent_decode_str(key).decode_utf8_lossy();
+    // `token[0]` is an element of `token`.
+    let key = key.split('[').next().unwrap_or_default();
     SECRET_KEYS.contains(&key) || more.iter().any(|known| **known == *key) || is_secret_name(key)
 }
 
@@ -54,7 +61,7 @@ mod tests {
     use super::*;
 
     fn told(uri: &str) -> String {
-        full(&uri.parse().unwrap(), &["code".into()])
+        full(&uri.parse().unwrap(), true, &["code".into()])
     }
 
     #[test]
@@ -82,6 +89,21 @@ mod tests {
             told("/x?access_token=a&Password=b&API_KEY=&q=c&code=d&Code=e"),
             "/x?access_token=REDACTED&Password=REDACTED&API_KEY=REDACTED&q=c&code=REDACTED&Code=e"
         );
+    }
+
+    #[test]
+    fn log_04_a_secret_is_found_behind_a_semicolon_and_in_an_array() {
+        assert_eq!(told("/?x=1;access_token=a;y=2&z"), "/?x=1;access_token=REDACTED;y=2&z");
+        assert_eq!(
+            told("/?cookie[]=a&code[0]=b&sig%5B%5D=c"),
+            "/?cookie[]=REDACTED&code[0]=REDACTED&sig%5B%5D=REDACTED"
+        );
+    }
+
+    #[test]
+    fn obs_08_the_query_may_be_left_out() {
+        let uri = "http://user@a/b?c=d".parse().unwrap();
+        assert_eq!(full(&uri, false, &[]), "http://REDACTED:REDACTED@a/b");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
     TraceContextLayer,
     span::{
         OpenSpan, is_wanted, span_at,
-        texts::{MAX_HOST, cut, hex, method, printable, server, version},
+        texts::{address, cut, hex, method, printable, server, version},
     },
 };
 
@@ -104,7 +104,9 @@ pub(super) fn end(
     }
     if let Some(code) = outcome.and_then(|outcome| outcome.grpc) {
         span.record("rpc.status_code", code.as_str());
-    } else if let Some(status) = outcome.and_then(|outcome| outcome.status) {
+    } else if !context.protocol().is_grpc()
+        && let Some(status) = outcome.and_then(|outcome| outcome.status)
+    {
         span.record("http.response.status_code", status.as_u16());
     }
     if outcome.is_none_or(|outcome| ServerClassifier.classify(outcome) == Verdict::Failure) {
@@ -183,7 +185,7 @@ fn open<B>(level: Level, context: &RequestContext, request: &Request<B>) -> Span
         rpc.method_original = Empty,
         rpc.status_code = Empty,
         "error.type" = Empty,
-        server.address = server.as_ref().map(|server| cut(server.host(), MAX_HOST)),
+        server.address = server.as_ref().map(address),
         server.port = server.as_ref().and_then(Authority::port_u16),
         client.address = Empty,
         network.peer.address = peer_addr(request.extensions()).as_ref().map(display::<&IpAddr>),
