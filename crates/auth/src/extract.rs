@@ -33,7 +33,12 @@ impl<T: Send + Sync + 'static, S: Send + Sync> OptionalFromRequestParts<S> for T
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
-        Ok(parts.extensions.get().cloned())
+        let claims = parts.extensions.get().cloned();
+        let principal = RequestContext::get(&parts.extensions).and_then(RequestContext::principal);
+        if claims.is_none() && principal.is_some_and(has_token) {
+            NO_CLAIMS.report();
+        }
+        Ok(claims)
     }
 }
 

@@ -115,7 +115,7 @@ impl Registry {
         if key.is_empty() || key.len() > LONGEST_KEY || key == SHARED {
             return Arc::clone(self.shared());
         }
-        let (slot, idle) = {
+        let made = {
             let _writer = self.writer.lock();
             let known = self.known.load_full();
             if let Some(slot) = known.get(key) {
@@ -127,24 +127,27 @@ impl Registry {
                 // Held by nobody, not even by a call that is on its way.
                 let is_idle = |slot: &&Arc<Slot>| Arc::strong_count(slot) == 1 && slot.breaker.is_idle(now);
                 idle.extend(known.values().filter(is_idle).cloned());
-                if idle.is_empty() {
-                    self.full.report();
-                    return Arc::clone(self.shared());
+            }
+            let has_room = known.len() < self.common.settings.max_breakers || !idle.is_empty();
+            has_room.then(|| {
+                let mut changed = Known::clone(&known);
+                for slot in &idle {
+                    changed.remove(&slot.key);
                 }
-            }
-            let mut changed = Known::clone(&known);
-            for slot in &idle {
-                changed.remove(&slot.key);
-            }
-            let slot = Arc::new(Slot::new(key, &self.common, self.group.clone(), now));
-            changed.insert(Arc::clone(&slot.key), Arc::clone(&slot));
-            if let Some(group) = &self.group {
-                group.set_members(changed.len());
-            }
-            self.known.store(Arc::new(changed));
-            (slot, idle)
+                let slot = Arc::new(Slot::new(key, &self.common, self.group.clone(), now));
+                changed.insert(Arc::clone(&slot.key), Arc::clone(&slot));
+                if let Some(group) = &self.group {
+                    group.set_members(changed.len());
+                }
+                self.known.store(Arc::new(changed));
+                (slot, idle)
+            })
         };
         // Not under the lock: listeners are told, who may ask for a breaker.
+        let Some((slot, idle)) = made else {
+            self.full.report();
+            return Arc::clone(self.shared());
+        };
         idle.iter().for_each(|slot| slot.retire());
         self.common.telemetry.added();
         slot

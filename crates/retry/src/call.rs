@@ -327,7 +327,7 @@ impl<B, P: Policy> Call<B, P> {
         }
         let mut request = self.head.request(body);
         let progress = self.progress.get_or_insert_with(|| Progress::first(self.limits.start));
-        request.extensions_mut().insert(ResendCount::after(progress.sent));
+        ResendCount::add(request.extensions_mut(), progress.sent);
         let before = progress.counted;
         let headers = request.headers_mut();
         if self.head.protocol().is_grpc() {

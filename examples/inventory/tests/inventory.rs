@@ -255,12 +255,14 @@ async fn grpc_09_and_grpc_10_a_stream_ends_at_its_caller_s_deadline() {
     let mut request = with(Some(READER_KEY), WatchStockRequest { sku: "sku-1".to_owned() });
     request.metadata_mut().insert("grpc-timeout", MetadataValue::from_static("500m"));
     request.metadata_mut().insert("x-request-id", MetadataValue::from_static("hurried"));
+    let start = tokio::time::Instant::now();
     let end = async {
         let mut news = running.client().watch_stock(request).await?.into_inner();
         while news.message().await?.is_some() {}
         Ok::<_, Status>(())
     };
     assert_eq!(end.await.unwrap_err().code(), Code::DeadlineExceeded);
+    assert!(start.elapsed() < Duration::from_secs(1), "the caller's, and not the hour of the route");
     let line = running.log_line("hurried").await;
     assert_eq!(line["rpc.status_code"], "DEADLINE_EXCEEDED", "the service ended it: {line}");
 }

@@ -48,7 +48,7 @@ pub trait KeySource: Send + Sync + 'static {
 
     /// How much longer the keys in force may be used if no others come; `None`, the default, for ever. A token that they
     /// verified is not remembered for longer, whatever becomes of the work that would give them up and change the
-    /// [`generation`](Self::generation).
+    /// [`generation`](Self::generation). A source that wraps another passes it on.
     fn good_for(&self) -> Option<Duration> {
         None
     }

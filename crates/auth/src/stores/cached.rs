@@ -235,7 +235,10 @@ impl<A: AsyncKeyStore> Inner<A> {
     }
 
     async fn ask(&self, id: &str, end: time::Instant) -> Result<Option<StoredKey>, Failure> {
+        let asked = time::Instant::now();
         let fetched = match timeout_at(end, self.store.fetch(id)).await {
+            // In the place of one that went away, and with too little time left to tell.
+            Err(_) if asked.elapsed() < self.settings.timeout / 2 => return Err(Failure::StoreUnavailable),
             Err(_) => return Err(self.fail(id, &"it took too long")),
             Ok(Err(error)) => return Err(self.fail(id, &error)),
             Ok(Ok(fetched)) => fetched,

@@ -58,7 +58,7 @@ impl fmt::Display for RedisUnavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = match self.failure {
             Failure::Timeout => "does not answer in time",
-            Failure::Error => "cannot be reached",
+            Failure::Error => "cannot be reached, or refuses: see its address, user and password",
             Failure::Down => "takes no writes",
         };
         write!(f, "rate limit: Redis at {} {problem}", self.address)

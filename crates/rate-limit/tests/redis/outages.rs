@@ -194,7 +194,12 @@ async fn rl_13_a_service_can_wait_for_redis_before_it_starts() {
     server.kill();
     let error = RedisStore::single(&server.url()).unwrap().connect().await.unwrap_err();
     let address = format!("127.0.0.1:{}", server.port());
-    assert_eq!(error.to_string(), format!("rate limit: Redis at {address} cannot be reached"));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "rate limit: Redis at {address} cannot be reached, or refuses: see its address, user and password"
+        )
+    );
     // A server without memory for one more key answers pings, and is of no use.
     let full = RedisServer::start_with(&["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
     let error = crate::patient(&full).connect().await.unwrap_err();

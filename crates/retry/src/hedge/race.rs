@@ -160,7 +160,7 @@ impl<B, P: Policy> Race<B, P> {
     /// The request of the next copy, which is sent now.
     pub(super) fn next_request(&mut self, body: ReplayBody<B>, paid: &mut Paid) -> Request<ReplayBody<B>> {
         let mut request = self.head.request(body);
-        request.extensions_mut().insert(ResendCount::after(self.sent));
+        ResendCount::add(request.extensions_mut(), self.sent);
         if self.head.protocol().is_grpc() {
             let headers = request.headers_mut();
             let _ = headers.try_insert(grpc::PREVIOUS_ATTEMPTS, self.sent.into());
@@ -203,6 +203,8 @@ impl<B, P: Policy> Race<B, P> {
                     self.close(SkipReason::LocalRejection);
                     let Some(paid) = paid else { return Answer::Wins(None) };
                     paid.refused();
+                    // It is given back now, and not once more with a success.
+                    self.taken = Taken::default();
                     return Answer::Loses(None);
                 }
                 Shown::Committed => {
