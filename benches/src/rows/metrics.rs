@@ -13,7 +13,7 @@ const REQUEST_METRICS: &str = "request metrics, counter and histogram";
 
 pub(super) fn rows() -> Vec<Scenario> {
     vec![
-        Scenario::ours(REQUEST_METRICS, Some(Budget::new(700, 0).not_met_yet(920, 0)), ours),
+        Scenario::ours(REQUEST_METRICS, Some(Budget::new(700, 0).not_met_yet(850, 0)), ours),
         Scenario::peer(REQUEST_METRICS, "axum-prometheus", axum_prometheus),
     ]
 }
