@@ -483,6 +483,44 @@ async fn key_03_a_store_that_hangs_is_found_out_also_by_who_asks_in_the_place_of
     );
 }
 
+/// Answers, but takes its time.
+#[derive(Clone)]
+struct Slow(KeyRecord, Duration);
+
+impl AsyncKeyStore for Slow {
+    type Error = io::Error;
+
+    async fn fetch(&self, _: &str) -> io::Result<Option<KeyRecord>> {
+        sleep(self.1).await;
+        Ok(Some(self.0.clone()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_03_who_asks_in_the_place_of_another_and_has_too_little_time_says_nothing_of_the_store() {
+    let (key, clock, ms) = (key(), ManualClock::new(), Duration::from_millis);
+    let store = CachedKeys::new(Slow(key.record("billing"), ms(400)));
+    let layer = ApiKeyLayer::new(store.with_clock(Clock::from(clock.clone())));
+    let ask = || {
+        let (layer, request) = (layer.clone(), with_key(&key));
+        tokio::spawn(async move { send(&layer, request).await.status() })
+    };
+    assert_eq!(ask().await.unwrap(), 200);
+    clock.advance(Duration::from_secs(30));
+    // Two that go away with the turn to ask, and one that has it at last, 370 ms before its own end.
+    let first = ask();
+    sleep(ms(5)).await;
+    let second = ask();
+    sleep(ms(5)).await;
+    let third = ask();
+    sleep(ms(290)).await;
+    first.abort();
+    sleep(ms(340)).await;
+    second.abort();
+    assert_eq!(third.await.unwrap(), 503);
+    assert_eq!(ask().await.unwrap(), 200, "the store is well");
+}
+
 #[tokio::test]
 async fn a_record_that_can_never_work_or_is_not_the_one_asked_for_is_a_failure_of_the_store() {
     let (key, other) = (key(), key());

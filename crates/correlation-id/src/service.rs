@@ -136,7 +136,11 @@ impl Settings {
 #[inline]
 fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
     const FEW: usize = 8;
-    if headers.keys_len() <= FEW { headers.keys().any(|known| known == name) } else { headers.contains_key(name) }
+    if headers.keys_len() <= FEW {
+        headers.keys().any(|known| known == name)
+    } else {
+        headers.contains_key(name)
+    }
 }
 
 /// What a header brought.

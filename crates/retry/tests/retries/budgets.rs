@@ -235,3 +235,25 @@ async fn rt_14_a_refusal_of_our_own_side_counts_in_no_budget() {
     send_many(&down, &layer, 1).await;
     assert_eq!(down.called(), 1 + 3, "nor do they take a token");
 }
+
+#[tokio::test(start_paused = true)]
+async fn rt_07_what_a_refused_copy_took_is_given_back_once() {
+    // Large, so that what is given back too much is not cut off at its top.
+    let budget = Budget::cost(1000).unwrap();
+    let retry = quick().with_budget(budget.clone()).with_max_attempts(2).unwrap();
+    let retries_left = async || {
+        let down = Upstream::always(|| status(503));
+        send_many(&down, &retry, 300).await;
+        down.called() - 300
+    };
+    assert_eq!(retries_left().await, 200);
+    send_many(&Upstream::new([]), &retry, 20).await;
+
+    let hedge = HedgeLayer::after(SECOND).unwrap().with_budget(budget);
+    for _ in 0..20 {
+        let upstream = Upstream::new([status(200).after(3 * SECOND), refused()]);
+        upstream.send(&hedge, get()).await.unwrap();
+        assert_eq!(upstream.called(), 2);
+    }
+    assert_eq!(retries_left().await, 8, "of one token for each of forty successes");
+}

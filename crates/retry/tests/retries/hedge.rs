@@ -14,7 +14,7 @@ use bartizan_circuit_breaker::{BreakerPolicy, CircuitBreakerLayer};
 use bartizan_core::{
     ClientLayer, Deadline, Fact, Reason, Rejection, RequestContext, ResendCount, phase::Phase,
 };
-use bartizan_retry::{Attempts, Budget, HedgeLayer, Idempotent, ReplayBody};
+use bartizan_retry::{Attempts, Budget, HedgeLayer, Idempotent, ReplayBody, RetryLayer};
 use bartizan_testkit::{TestBody, TestError};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
@@ -72,6 +72,24 @@ async fn obs_04_a_copy_tells_how_many_were_sent_before() {
     let client = hedge().layer(upstream);
     assert!(tokio::time::timeout(10 * SECOND, client.oneshot(get())).await.is_err());
     assert_eq!(counts.lock().unwrap()[..2], [None, Some(1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn obs_04_copies_of_a_later_attempt_are_counted_beside_it() {
+    let counts = Arc::new(Mutex::new(Vec::new()));
+    let upstream = service_fn(|request: Request<ReplayBody<ReplayBody<Full<Bytes>>>>| {
+        counts.lock().unwrap().push(request.extensions().get::<ResendCount>().map(|count| count.get()));
+        async {
+            sleep(3 * SECOND).await;
+            Ok::<_, Infallible>(Response::builder().status(503).body(Full::<Bytes>::default()).unwrap())
+        }
+    });
+    let client = ServiceBuilder::new()
+        .layer(RetryLayer::new().with_max_attempts(2).unwrap())
+        .layer(HedgeLayer::after(SECOND).unwrap())
+        .service(upstream);
+    assert_eq!(client.oneshot(get()).await.unwrap().status(), 503);
+    assert_eq!(*counts.lock().unwrap(), [None, Some(1), Some(1), Some(2)]);
 }
 
 #[tokio::test(start_paused = true)]
