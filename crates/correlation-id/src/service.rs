@@ -75,7 +75,12 @@ impl Settings {
             Received::Nothing => put(headers, self.names.request(), self.generator.make_id(&self.clock)),
         };
         if let Some(name) = self.names.correlation() {
-            let workflow = match self.receive(context, headers, Which::Correlation, name) {
+            let received = if may_have(headers, name) {
+                self.receive(context, headers, Which::Correlation, name)
+            } else {
+                Received::Nothing
+            };
+            let workflow = match received {
                 Received::Good(id) => Some(id),
                 Received::Bad { instead } => Some(put_instead(headers, name, instead)),
                 Received::Nothing => {
@@ -100,9 +105,6 @@ impl Settings {
         which: Which,
         name: &HeaderName,
     ) -> Received {
-        if !has(headers, name) {
-            return Received::Nothing;
-        }
         let lines = headers.get_all(name);
         match inbound::take(lines.iter(), self.trust) {
             Some(Ok(id)) => Received::Good(id),
@@ -132,15 +134,12 @@ impl Settings {
     }
 }
 
-/// Whether there is such a header. Where names are few, they are looked at one by one: that costs less than a hash.
+/// Whether there may be a header that most requests lack. Where names are few, they are looked at one by one: that costs
+/// less than a hash.
 #[inline]
-fn has(headers: &HeaderMap, name: &HeaderName) -> bool {
+fn may_have(headers: &HeaderMap, name: &HeaderName) -> bool {
     const FEW: usize = 8;
-    if headers.keys_len() <= FEW {
-        headers.keys().any(|known| known == name)
-    } else {
-        headers.contains_key(name)
-    }
+    headers.keys_len() > FEW || headers.keys().any(|known| known == name)
 }
 
 /// What a header brought.
