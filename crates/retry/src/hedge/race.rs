@@ -37,7 +37,6 @@ pub(super) struct Race<B, P> {
     has_outcome: bool,
     /// Whether it is still to be learned how long the first copy takes.
     measures: bool,
-    taken: Taken,
 }
 
 /// What an answer is in a race.
@@ -69,7 +68,6 @@ impl<B, P: Policy> Race<B, P> {
             has_outcome: false,
             // What is never hedged says nothing of what is: writes take their own time.
             measures: !is_closed,
-            taken: Taken::default(),
         }
     }
 
@@ -168,7 +166,6 @@ impl<B, P: Policy> Race<B, P> {
         }
         self.sent += 1;
         paid.sent();
-        self.taken = paid.taken();
         self.shared.telemetry.hedged();
         request
     }
@@ -187,6 +184,7 @@ impl<B, P: Policy> Race<B, P> {
         paid: Option<&mut Paid>,
     ) -> Answer {
         let is_first = paid.is_none();
+        let taken = paid.as_ref().map_or_else(Taken::default, |paid| paid.taken());
         let now = self.now();
         let measures = is_first && std::mem::take(&mut self.measures);
         let outcome = match result {
@@ -203,8 +201,6 @@ impl<B, P: Policy> Race<B, P> {
                     self.close(SkipReason::LocalRejection);
                     let Some(paid) = paid else { return Answer::Wins(None) };
                     paid.refused();
-                    // It is given back now, and not once more with a success.
-                    self.taken = Taken::default();
                     return Answer::Loses(None);
                 }
                 Shown::Committed => {
@@ -215,7 +211,7 @@ impl<B, P: Policy> Race<B, P> {
                     let counts = self.shared.settings.budget.counts_outcomes();
                     let settle = counts.then(|| {
                         let answer = (response.status(), response.headers());
-                        self.as_judge().settle_later(now, answer, self.taken)
+                        self.as_judge().settle_later(now, answer, taken)
                     });
                     return Answer::Wins(settle);
                 }
@@ -235,7 +231,7 @@ impl<B, P: Policy> Race<B, P> {
         match decision {
             Decision::Return => {
                 if succeeded {
-                    budget.succeeded(self.taken);
+                    budget.succeeded(taken);
                 }
                 Answer::Wins(None)
             }
