@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use bartizan::{Principal, PrincipalKind, Reason, Rejection, RequestContext};
+use bartizan::{Principal, PrincipalKind, Rejection};
 
 /// The caller by which an order was created: the same subject of another issuer, or another kind, is somebody else.
 /// Scopes and credentials may change meanwhile. Clones share the text.
@@ -27,13 +27,13 @@ impl Owner {
     }
 }
 
-/// A handler that takes an `Owner` stands behind authentication: without a caller it is the service that is at fault.
+/// The caller, as [`Principal`] is taken: without one it is the service that is at fault.
 impl<S: Send + Sync> FromRequestParts<S> for Owner {
     type Rejection = Rejection;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let caller = RequestContext::get(&parts.extensions).and_then(RequestContext::principal);
-        caller.map(Self::of).ok_or_else(|| Rejection::new(Reason::Internal).with_cause("no caller"))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let caller = <Principal as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(Self::of(&caller))
     }
 }
 
