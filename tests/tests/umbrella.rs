@@ -118,21 +118,41 @@ fn every_feature_of_every_crate_is_within_reach() {
     assert!(out_of_reach.is_empty(), "no feature of the umbrella turns on {out_of_reach:#?}");
 }
 
+/// The names of layers among the words of a text.
+fn layers(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| word.starts_with(char::is_uppercase) && word.ends_with("Layer")).collect()
+}
+
+/// What is named like a layer and is none to choose: traits, what `push` makes, and layers that others are made of.
+const NO_LAYERS: [&str; 7] = [
+    "ClientLayer",
+    "IntoLayer",
+    "Layer",
+    "OptionalLayer",
+    "ServerLayer",
+    "ValidateLayer",
+    "ValidateResponseLayer",
+];
+
 #[test]
-fn the_prelude_has_every_layer_of_the_table() {
+fn the_table_and_the_prelude_have_every_layer_of_every_crate() {
+    let workspace = Workspace::read();
     let table = ROOT_README.split("\n## ").find(|chapter| chapter.starts_with("The layers\n"));
-    let named: BTreeSet<&str> = table
-        .expect("the README has a table of layers")
-        .lines()
-        .filter(|line| line.starts_with("| "))
-        .filter_map(|line| line.split('|').nth(2))
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()) && name.ends_with("Layer"))
-        .collect();
-    assert!(named.len() > 20, "the table of layers has {}: has its format changed?", named.len());
-    let words: BTreeSet<&str> = PRELUDE.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    let missing: Vec<_> = named.iter().filter(|name| !words.contains(*name)).collect();
-    assert!(missing.is_empty(), "not in the prelude: {missing:?}");
+    let (table, prelude) = (layers(table.expect("the README has a table of layers")), layers(PRELUDE));
+    let mut count = 0;
+    for member in workspace.members() {
+        let manifest = Path::new(workspace.package(member)["manifest_path"].as_str().expect("a path"));
+        let code = fs::read_to_string(manifest.with_file_name("src/lib.rs")).expect("a library");
+        for export in code.split("pub use ").skip(1).filter_map(|export| export.split(';').next()) {
+            for layer in layers(export).into_iter().filter(|layer| !NO_LAYERS.contains(layer)) {
+                assert!(table.contains(layer), "{layer} of {member} is not in the README's table");
+                assert!(prelude.contains(layer), "{layer} of {member} is not in the prelude");
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 25, "{count} layers: are they exported in another way?");
 }
 
 /// The manifests to copy, without `[dependencies]`.
