@@ -74,6 +74,20 @@ impl TimeSource for Paused {
     }
 }
 
+/// The headers of the calls that a supplier got.
+type Seen = Arc<Mutex<Vec<HeaderMap>>>;
+
+/// A supplier that serves every call.
+fn supplier<B>(
+    seen: &Seen,
+) -> impl Service<Request<B>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + use<B> {
+    let seen = Arc::clone(seen);
+    service_fn(move |call: Request<B>| {
+        seen.lock().unwrap().push(call.headers().clone());
+        future::ready(Ok(answer(200)))
+    })
+}
+
 /// Credentials, which may stand further in.
 #[derive(Clone)]
 struct Credentials;
@@ -113,15 +127,8 @@ fn lay_08_what_stands_inside_knows_what_the_layers_of_the_stack_provide() {
 
 #[tokio::test(start_paused = true)]
 async fn cid_04_and_trc_04_a_call_made_for_a_request_is_known_as_its_own_by_the_scope() {
-    let seen = Arc::new(Mutex::new(Vec::<HeaderMap>::new()));
-    let supplier = {
-        let seen = Arc::clone(&seen);
-        service_fn(move |call: Request<_>| {
-            seen.lock().unwrap().push(call.headers().clone());
-            future::ready(Ok::<_, Infallible>(answer(200)))
-        })
-    };
-    let client = Stack::client().recommended("supplier").unwrap().build().layer(supplier);
+    let seen = Seen::default();
+    let client = Stack::client().recommended("supplier").unwrap().build().layer(supplier(&seen));
     let served = Stack::server()
         .push(CorrelationIdLayer::new())
         .push(TraceContextLayer::new())
@@ -285,15 +292,8 @@ async fn the_bulkhead_is_tuned_as_other_layers_are() {
 /// The ids that are sent with a call of no request, over HTTP or gRPC.
 #[cfg(feature = "tracing")]
 async fn sent(settings: Recommended, is_grpc: bool) -> HeaderMap {
-    let seen = Arc::new(Mutex::new(Vec::<HeaderMap>::new()));
-    let supplier = {
-        let seen = Arc::clone(&seen);
-        service_fn(move |call: Request<_>| {
-            seen.lock().unwrap().push(call.headers().clone());
-            future::ready(Ok::<_, Infallible>(answer(200)))
-        })
-    };
-    let client = Stack::client().recommended_with(settings).build().layer(supplier);
+    let seen = Seen::default();
+    let client = Stack::client().recommended_with(settings).build().layer(supplier(&seen));
     let mut call = Request::post("http://supplier.internal/pkg.Orders/Get");
     if is_grpc {
         call = call.header("content-type", "application/grpc");
