@@ -1,3 +1,5 @@
+//! How often a request was sent before.
+
 use http::Extensions;
 
 /// Which repetition of a request this is, from 1 on: in the extensions of a request that is sent again. The first time

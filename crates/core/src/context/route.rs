@@ -59,11 +59,7 @@ impl MatchedRoute {
         {
             return Some(Self(Repr::Axum(path.clone())));
         }
-        if protocol.is_grpc() {
-            let path = request.uri().path_and_query().filter(|path| is_grpc_method(path.path()))?;
-            return Some(Self(Repr::Grpc(path.clone())));
-        }
-        None
+        if protocol.is_grpc() { Self::called(request) } else { None }
     }
 
     /// The route that a router left in a request's extensions: one inserted there as a `MatchedRoute`, or axum's.
@@ -88,9 +84,19 @@ impl MatchedRoute {
         };
     }
 
-    /// The gRPC method that a path names, without the leading slash, if it has the form of one: `pkg.Service/Method` in the
-    /// alphabet of protobuf names, at most 256 bytes with the slash.
-    pub fn method_in(path: &str) -> Option<&str> {
+    /// The method of an outgoing gRPC call, whatever routers have left in its extensions: those of a request that is sent on
+    /// are still there. [`OTHER`](Self::OTHER) where the path has not the form of one.
+    pub fn of_call<B>(request: &Request<B>) -> Self {
+        Self::called(request).unwrap_or(Self(Repr::Other))
+    }
+
+    fn called<B>(request: &Request<B>) -> Option<Self> {
+        let path = request.uri().path_and_query().filter(|path| is_grpc_method(path.path()))?;
+        Some(Self(Repr::Grpc(path.clone())))
+    }
+
+    /// The gRPC method that a path names, without the leading slash, if it has the form of one.
+    pub(crate) fn method_in(path: &str) -> Option<&str> {
         if is_grpc_method(path) { path.strip_prefix('/') } else { None }
     }
 

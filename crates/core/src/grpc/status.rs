@@ -9,7 +9,8 @@ use crate::{Face, Protocol, Rejection, served};
 ///
 /// Code, message, details and metadata are those of a layer's refusal, as small as every client takes them, with the id
 /// of the request that is served where the feature `scope` tells it. The domain of its `ErrorInfo` is `bartizan`: that
-/// of a [`ProblemLayer`](crate::ProblemLayer) is not known here.
+/// of a [`ProblemLayer`](crate::ProblemLayer) is not known here. To the layers outside it is a status as any other of the
+/// service's: no refusal of a layer, and not counted as one.
 ///
 /// ```
 /// use bartizan_core::{Reason, Rejection};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bartizan_core::{Baggage, Clock, CorrelationId, RequestContext, RequestId, SpanId, TraceContext, served};
 use http::Extensions;
 
-use crate::{ConfigError, MakeId, UuidV7, source, trace::Sampling};
+use crate::{ConfigError, MakeId, UuidV7, trace::Sampling};
 
 /// How ids and traces of calls that belong to no request are made.
 #[derive(Clone)]
@@ -29,12 +29,6 @@ impl Mint {
 
     pub(super) fn request_id(&self) -> RequestId {
         self.generator.make_id(&self.clock)
-    }
-
-    pub(super) fn trace(&self) -> TraceContext {
-        let id = source::trace_id();
-        let sampled = if self.sampling.of_new(id) { TraceContext::SAMPLED } else { 0 };
-        TraceContext::new(id, source::span_id(), TraceContext::RANDOM | sampled)
     }
 }
 
@@ -79,16 +73,16 @@ impl Call {
             self.request_id = Some(mint.request_id());
         }
         if self.trace().is_none() {
-            self.trace = Some(mint.trace());
+            self.trace = Some(mint.sampling.begin_own());
         }
         self.span = self.span.or(span);
     }
 
     /// A place of its own for what is sent, below that of whoever sends it.
     #[cfg(feature = "tracing")]
-    pub(super) fn child(&self, mint: &Mint) -> TraceContext {
-        let Some(trace) = self.trace() else { return mint.trace() };
-        let place = TraceContext::new(trace.trace_id(), source::span_id(), trace.flags());
+    pub(super) fn child(&self, sampling: Sampling) -> TraceContext {
+        let Some(trace) = self.trace() else { return sampling.begin_own() };
+        let place = TraceContext::new(trace.trace_id(), crate::source::span_id(), trace.flags());
         let place = match trace.state() {
             Some(state) => place.with_state(state.clone()),
             None => place,

@@ -97,7 +97,8 @@ impl Settings {
         }
 
         if self.overwrite || !headers.contains_key(TRACEPARENT) {
-            let trace = call.trace().map_or_else(|| Cow::Owned(self.mint.trace()), Cow::Borrowed);
+            let trace =
+                call.trace().map_or_else(|| Cow::Owned(self.mint.sampling.begin_own()), Cow::Borrowed);
             let span = call.span().unwrap_or_else(span_id);
             self.put(headers, &TRACEPARENT, || trace.traceparent(span));
             self.put_or_remove(headers, &TRACESTATE, || trace.state().cloned());

@@ -93,14 +93,9 @@ impl Policy {
         self.begin(parent)
     }
 
-    /// A trace that begins here; `caller` is where it would have come from.
+    /// The same, with our own entry.
     fn begin(&self, caller: Option<Parent>) -> TraceContext {
-        let id = source::trace_id();
-        let sampled = match self.sampling.of(caller, self.trust, randomness(id)) {
-            true => TraceContext::SAMPLED,
-            false => 0,
-        };
-        let trace = TraceContext::new(id, source::span_id(), sampled | TraceContext::RANDOM);
+        let trace = self.sampling.begin(caller, self.trust);
         match self.own.as_ref().and_then(state::begin) {
             Some(state) => trace.with_state(state),
             None => trace,
@@ -163,9 +158,16 @@ impl Sampling {
         self
     }
 
-    /// Whether a trace of this id is sampled that no caller has a word in.
-    pub(crate) fn of_new(self, id: TraceId) -> bool {
-        self.of(None, Trust::Internal, randomness(id))
+    /// A trace that no caller has a word in.
+    pub(crate) fn begin_own(self) -> TraceContext {
+        self.begin(None, Trust::Internal)
+    }
+
+    /// A trace that begins here; `caller` is where it would have come from.
+    fn begin(self, caller: Option<Parent>, trust: Trust) -> TraceContext {
+        let id = source::trace_id();
+        let sampled = if self.of(caller, trust, randomness(id)) { TraceContext::SAMPLED } else { 0 };
+        TraceContext::new(id, source::span_id(), TraceContext::RANDOM | sampled)
     }
 
     fn of(self, caller: Option<Parent>, trust: Trust, randomness: u64) -> bool {

@@ -41,7 +41,7 @@ pub(super) struct End {
 impl OutgoingCall {
     pub(super) fn begin<B>(shared: &Arc<Shared>, request: &Request<B>) -> Self {
         let what = if Protocol::of(request).is_grpc() {
-            What::Grpc(MatchedRoute::of(request))
+            What::Grpc(MatchedRoute::of_call(request))
         } else {
             What::Http(MethodName::of(request.method()))
         };

@@ -14,15 +14,10 @@ impl Settings {
     }
 }
 
-/// Writes into a span what becomes known at the end.
-pub(super) struct SpanEnd;
+pub(super) fn head(span: &OpenSpan, _: &Parts) {
+    span.unreachable()
+}
 
-impl SpanEnd {
-    pub(super) fn head(span: &OpenSpan, _: &Parts) {
-        span.unreachable()
-    }
-
-    pub(super) fn outcome(span: &OpenSpan, _: bool, _: Option<&Outcome>) {
-        span.unreachable()
-    }
+pub(super) fn end(span: &OpenSpan, _: bool, _: Option<&Outcome>) {
+    span.unreachable()
 }

@@ -9,22 +9,20 @@ use tracing::{Level, Span, field::Empty};
 use super::{ClientSpanLayer, url};
 use crate::{
     ConfigError,
-    propagate::{
-        authorities::default_port,
-        call::{Call, Mint},
-    },
+    propagate::{authorities::default_port, call::Call},
     span::{
         OpenSpan, is_wanted, span_at,
         texts::{address, hex, method, printable, server, version},
     },
+    trace::Sampling,
 };
 
 impl ClientSpanLayer {
     /// A layer that opens spans of this level.
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn new(level: Level) -> Self {
-        let (mint, redacted) = (Mint::default(), Box::default());
-        let settings = Settings { level, setup: None, mint, query: true, redacted };
+        let (sampling, redacted) = (Sampling::default(), Box::default());
+        let settings = Settings { level, setup: None, sampling, query: true, redacted };
         Self { settings: Arc::new(settings), place: PhantomData }
     }
 
@@ -36,13 +34,8 @@ impl ClientSpanLayer {
     /// for the first time. What it returns is sent instead. Default: nothing.
     ///
     /// With tracing-opentelemetry the spans that are exported have ids of OpenTelemetry's own. The service that is called
-    /// must be told that one, or it hangs its spans under one that nobody knows:
-    ///
-    /// ```ignore
-    /// // With bartizan-opentelemetry, tracing-opentelemetry, and opentelemetry's `TraceContextExt`.
-    /// ClientSpanLayer::new(Level::INFO)
-    ///     .with_setup(|span, _| trace_context(span.context().span().span_context()))
-    /// ```
+    /// must be told that one, or it hangs its spans under one that nobody knows: the page of `bartizan-opentelemetry` shows
+    /// how.
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn with_setup(
         mut self,
@@ -79,7 +72,8 @@ impl ClientSpanLayer {
     /// When the share is not between 0 and 1.
     #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
     pub fn with_sampled_share(mut self, share: f64) -> Result<Self, ConfigError> {
-        self.edit().mint.set_sampled_share(share)?;
+        let settings = self.edit();
+        settings.sampling = settings.sampling.with_share(share).ok_or(ConfigError::SampledShare)?;
         Ok(self)
     }
 }
@@ -90,7 +84,7 @@ type Setup = dyn Fn(&Span, &TraceContext) -> Option<TraceContext> + Send + Sync;
 pub(super) struct Settings {
     level: Level,
     setup: Option<Arc<Setup>>,
-    mint: Mint,
+    sampling: Sampling,
     /// Whether it is told.
     query: bool,
     /// Names of parameters.
@@ -105,7 +99,7 @@ impl Settings {
         }
         let mut call = Call::within(request.extensions());
         let span = OpenSpan::new(self.describe(is_grpc, request, &call))?;
-        let own = call.child(&self.mint);
+        let own = call.child(self.sampling);
         let place = match self.setup.as_ref().and_then(|setup| setup(&span, &own)) {
             // The flag tells of the trace's id, and stays as it came (TRC-03).
             Some(place) if place.trace_id() == own.trace_id() => {
@@ -124,14 +118,16 @@ impl Settings {
     /// The span with all that is known before the request is sent.
     fn describe<B>(&self, is_grpc: bool, request: &Request<B>, call: &Call) -> Span {
         let (method, original) = method(request.method());
-        let path = request.uri().path();
-        let rpc_method = MatchedRoute::method_in(path);
-        let rpc_original = (is_grpc && rpc_method.is_none()).then(|| excerpt(path));
-        let name = match (is_grpc, rpc_method, &original) {
-            (true, Some(rpc_method), _) => rpc_method,
-            (true, None, _) => "grpc",
-            (false, _, Some(_)) => "HTTP",
-            (false, _, None) => method,
+        let rpc_method = is_grpc.then(|| MatchedRoute::of_call(request));
+        let rpc_original = rpc_method.as_ref().filter(|method| method.is_other()).map(|_| {
+            let path = excerpt(request.uri().path());
+            printable(&path, MAX_URL).into_owned()
+        });
+        let name = match (&rpc_method, &original) {
+            (Some(rpc_method), _) if !rpc_method.is_other() => rpc_method.as_str(),
+            (Some(_), _) => "grpc",
+            (None, Some(_)) => "HTTP",
+            (None, None) => method,
         };
         let url = (!is_grpc).then(|| url::full(request.uri(), self.query, &self.redacted));
         let url = url.as_deref().filter(|url| !url.is_empty()).map(|url| printable(url, MAX_URL));
@@ -150,8 +146,8 @@ impl Settings {
             http.response.status_code = Empty,
             url.full = url.as_deref(),
             rpc.system.name = is_grpc.then_some("grpc"),
-            rpc.method = is_grpc.then(|| rpc_method.unwrap_or(MatchedRoute::OTHER)),
-            rpc.method_original = rpc_original.map(|path| printable(&path, MAX_URL).into_owned()).as_deref(),
+            rpc.method = rpc_method.as_ref().map(MatchedRoute::as_str),
+            rpc.method_original = rpc_original.as_deref(),
             rpc.status_code = Empty,
             "error.type" = Empty,
             server.address = server.as_ref().map(address),
@@ -183,32 +179,27 @@ fn port(server: &Authority, uri: &Uri) -> Option<u16> {
     server.port_u16().or_else(|| uri.scheme().and_then(default_port))
 }
 
-/// Writes into a span what becomes known at the end.
-pub(super) struct SpanEnd;
-
-impl SpanEnd {
-    pub(super) fn head(span: &OpenSpan, head: &Parts) {
-        // What a layer further in answered came over no network.
-        if head.extensions.get::<Rejection>().is_none()
-            && let Some(version) = version(head.version)
-        {
-            span.record("network.protocol.version", version);
-        }
+/// Writes what the head of the response tells. What a layer further in answered came over no network.
+pub(super) fn head(span: &OpenSpan, head: &Parts) {
+    if head.extensions.get::<Rejection>().is_none()
+        && let Some(version) = version(head.version)
+    {
+        span.record("network.protocol.version", version);
     }
+}
 
-    /// Without an outcome, in a panic.
-    pub(super) fn outcome(span: &OpenSpan, is_grpc: bool, outcome: Option<&Outcome>) {
-        if let Some(code) = outcome.and_then(Outcome::grpc_of_call) {
-            span.record("rpc.status_code", code.as_str());
-        }
-        let status = outcome.filter(|_| !is_grpc).and_then(of_upstream);
-        if let Some(status) = status {
-            span.record("http.response.status_code", status.as_u16());
-        }
-        if let Some(error) = error_type(outcome, status) {
-            span.record("otel.status_code", "ERROR");
-            span.record("error.type", error);
-        }
+/// Writes how it ended; without an outcome, in a panic.
+pub(super) fn end(span: &OpenSpan, is_grpc: bool, outcome: Option<&Outcome>) {
+    if let Some(code) = outcome.and_then(Outcome::grpc_of_call) {
+        span.record("rpc.status_code", code.as_str());
+    }
+    let status = outcome.filter(|_| !is_grpc).and_then(of_upstream);
+    if let Some(status) = status {
+        span.record("http.response.status_code", status.as_u16());
+    }
+    if let Some(error) = error_type(outcome, status) {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", error);
     }
 }
 

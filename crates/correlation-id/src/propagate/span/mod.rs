@@ -11,9 +11,9 @@ mod service;
 mod url;
 
 #[cfg(not(feature = "tracing"))]
-use self::disabled::{Settings, SpanEnd};
+use self::disabled::{Settings, end, head};
 #[cfg(feature = "tracing")]
-use self::enabled::{Settings, SpanEnd};
+use self::enabled::{Settings, end, head};
 pub use self::{
     layer::ClientSpanLayer,
     record::ClientSpanRecord,

@@ -5,7 +5,7 @@ use std::fmt;
 use bartizan_core::{Observer, Outcome};
 use http::response::Parts;
 
-use super::SpanEnd;
+use super::{end, head};
 use crate::span::OpenSpan;
 
 /// What is written into the span of an outgoing request when it has ended.
@@ -28,13 +28,13 @@ impl Observer for ClientSpanRecord {
         true
     }
 
-    fn on_head(&mut self, head: &mut Parts) {
-        SpanEnd::head(&self.span, head);
+    fn on_head(&mut self, parts: &mut Parts) {
+        head(&self.span, parts);
     }
 
     fn on_end(mut self, outcome: Outcome) {
         self.settled = true;
-        SpanEnd::outcome(&self.span, self.is_grpc, Some(&outcome));
+        end(&self.span, self.is_grpc, Some(&outcome));
     }
 }
 
@@ -42,7 +42,7 @@ impl Drop for ClientSpanRecord {
     fn drop(&mut self) {
         if !self.settled {
             // Never observed: the client panicked before it gave a future.
-            SpanEnd::outcome(&self.span, self.is_grpc, None);
+            end(&self.span, self.is_grpc, None);
         }
     }
 }
